@@ -1,0 +1,568 @@
+/* Coil's side of the micro benchmarks. Names, counts and output are those of the peers' programs:
+ *
+ *     coil_micro yield               both kinds of yield
+ *     coil_micro mem 1000000         a million parked tasks
+ *     coil_micro spawn_join_seq      one of the two in spawn_join, in this process: for a profiler
+ */
+#define PEER "coil"
+
+#include <coil/coil.h>
+
+#include "measure.h"
+
+/* Starts a task with the smallest stack. */
+static coil_task *start_small(coil_coro *coro)
+{
+    coil_task_options options = COIL_TASK_OPTIONS_INIT;
+
+    options.stack_size = 16 * 1024;
+    return coil_create_task_with(NULL, coro, &options);
+}
+
+static int join(coil_task *task)
+{
+    int rc = coil_await(task, NULL);
+
+    coil_unref(task);
+    return rc;
+}
+
+/* ---- yield -------------------------------------------------------------------------------------- */
+
+COIL_ASYNC(yielder, (long, count))
+{
+    for (long i = 0; i < count; i++)
+        COIL_TRY(coil_sleep(0));
+    return 0;
+}
+
+/* Two more that give way in places of their own, one call deeper. The asm keeps the call from becoming
+ * a jump; the nop, the compiler from taking both functions for one. */
+static NOINLINE int give_way_here(void)
+{
+    int rc = coil_sleep(0);
+
+    __asm__ volatile("");
+    return rc;
+}
+
+static NOINLINE int give_way_there(void)
+{
+    int rc = coil_sleep(0);
+
+    __asm__ volatile("nop");
+    return rc;
+}
+
+COIL_ASYNC(yielder_here, (long, count))
+{
+    for (long i = 0; i < count; i++)
+        COIL_TRY(give_way_here());
+    return 0;
+}
+
+COIL_ASYNC(yielder_there, (long, count))
+{
+    for (long i = 0; i < count; i++)
+        COIL_TRY(give_way_there());
+    return 0;
+}
+
+static int run_pair(coil_coro *one, coil_coro *other)
+{
+    coil_task *first = coil_create_task(one);
+    coil_task *second = coil_create_task(other);
+
+    COIL_TRY(join(first));
+    return join(second);
+}
+
+COIL_ASYNC(yield_same, (long, count))
+{
+    COIL_TRY(run_pair(yielder(10000), yielder(10000)));
+    uint64_t begin_ns = wall_ns();
+    COIL_TRY(run_pair(yielder(count), yielder(count)));
+    result_ns("yield", "ns", begin_ns, 2.0 * count);
+    return 0;
+}
+
+COIL_ASYNC(yield_mixed, (long, count))
+{
+    COIL_TRY(run_pair(yielder_here(10000), yielder_there(10000)));
+    uint64_t begin_ns = wall_ns();
+    COIL_TRY(run_pair(yielder_here(count), yielder_there(count)));
+    result_ns("yield", "mixed_code_ns", begin_ns, 2.0 * count);
+    return 0;
+}
+
+/* The time when the first of many yielders has finished: from then on it is no longer all of them. */
+static uint64_t first_done_ns;
+
+COIL_ASYNC(crowd_yielder, (long, count))
+{
+    for (long i = 0; i < count; i++)
+        COIL_TRY(coil_sleep(0));
+    if (!first_done_ns)
+        first_done_ns = wall_ns();
+    return 0;
+}
+
+/* About as many yields in all as for two tasks. */
+static int yield_crowd(const char *name, long tasks, long yields)
+{
+    coil_task **crowd = calloc((size_t)tasks, sizeof(coil_task *));
+    long each = yields / tasks + 2;
+
+    first_done_ns = 0;
+    for (long i = 0; i < tasks; i++)
+        crowd[i] = coil_create_task(crowd_yielder(each + 1));
+    COIL_TRY(coil_sleep(0));
+    COIL_TRY(coil_sleep(0)); /* now each has its stack, and has yielded once */
+    uint64_t begin_ns = wall_ns();
+    for (long i = 0; i < tasks; i++)
+        COIL_TRY(join(crowd[i]));
+    result(name, "ns", (double)(first_done_ns - begin_ns) / ((double)tasks * each), "ns");
+    free(crowd);
+    return 0;
+}
+
+COIL_ASYNC(yield_1000, (long, count))
+{
+    return yield_crowd("yield_1000", 1000, count);
+}
+
+COIL_ASYNC(yield_10000, (long, count))
+{
+    return yield_crowd("yield_10000", 10000, count);
+}
+
+/* ---- starting and joining ------------------------------------------------------------------------ */
+
+COIL_ASYNC0(nothing)
+{
+    return 0;
+}
+
+static int spawn_one_by_one(long count)
+{
+    for (long i = 0; i < count; i++)
+        COIL_TRY(join(coil_create_task(nothing())));
+    return 0;
+}
+
+COIL_ASYNC(spawn_join_seq, (long, count))
+{
+    COIL_TRY(spawn_one_by_one(10000));
+    uint64_t begin_ns = wall_ns();
+    COIL_TRY(spawn_one_by_one(count));
+    result_ns("spawn_join_seq", "ns", begin_ns, count);
+    return 0;
+}
+
+enum { BATCH = 1000 };
+
+static int spawn_batches(long batches)
+{
+    static coil_task *tasks[BATCH];
+
+    for (long i = 0; i < batches; i++) {
+        for (int k = 0; k < BATCH; k++)
+            tasks[k] = coil_create_task(nothing());
+        for (int k = 0; k < BATCH; k++)
+            COIL_TRY(join(tasks[k]));
+    }
+    return 0;
+}
+
+COIL_ASYNC(spawn_join_batch, (long, count))
+{
+    long batches = count / BATCH;
+
+    COIL_TRY(spawn_batches(10));
+    uint64_t begin_ns = wall_ns();
+    COIL_TRY(spawn_batches(batches));
+    result_ns("spawn_join_batch1000", "ns", begin_ns, (double)batches * BATCH);
+    return 0;
+}
+
+COIL_ASYNC0(child)
+{
+    return coil_sleep(0);
+}
+
+enum { CHILDREN = 10000 };
+
+static int gather_rounds(long rounds)
+{
+    static void *children[CHILDREN];
+
+    for (long i = 0; i < rounds; i++) {
+        for (int k = 0; k < CHILDREN; k++)
+            children[k] = child();
+        COIL_TRY(coil_gather_array(NULL, children, CHILDREN, 0));
+    }
+    return 0;
+}
+
+COIL_ASYNC(gather_10k, (long, rounds))
+{
+    COIL_TRY(gather_rounds(1));
+    uint64_t begin_ns = wall_ns();
+    COIL_TRY(gather_rounds(rounds));
+    result_ns("gather_10k", "ns_per_child", begin_ns, (double)rounds * CHILDREN);
+    return 0;
+}
+
+/* ---- memory -------------------------------------------------------------------------------------- */
+
+static long parked;
+
+COIL_ASYNC(await_gate, (coil_future *, gate))
+{
+    parked++;
+    return coil_await(gate, NULL);
+}
+
+COIL_ASYNC0(sleep_forever)
+{
+    parked++;
+    return coil_sleep(COIL_NO_TIMEOUT);
+}
+
+/* Leaves the process at once: to wake a million tasks would take longer than what we measure. */
+static int park(long count, coil_future *gate, const char *bytes_metric, const char *start_metric)
+{
+    const char *name = counted_name("mem", count);
+    double bytes_before = resident_bytes();
+    uint64_t begin_ns = wall_ns();
+
+    for (long i = 0; i < count; i++) {
+        coil_task *task = start_small(gate ? await_gate(gate) : sleep_forever());
+        if (!task)
+            return COIL_ENOMEM;
+        coil_unref(task);
+    }
+    while (parked < count)
+        COIL_TRY(coil_sleep(0));
+    uint64_t end_ns = wall_ns();
+    result(name, bytes_metric, (resident_bytes() - bytes_before) / (double)count, "B");
+    result(name, start_metric, (double)(end_ns - begin_ns) / (double)count, "ns");
+    _exit(0);
+}
+
+COIL_ASYNC(mem_gate, (long, count))
+{
+    return park(count, coil_create_future(NULL), "rss_per_task", "start_per_task");
+}
+
+COIL_ASYNC(mem_forever, (long, count))
+{
+    return park(count, NULL, "forever_rss_per_task", "forever_start_per_task");
+}
+
+/* ---- timers -------------------------------------------------------------------------------------- */
+
+static long asleep;
+static coil_future *all_awake;
+
+static int one_awake(void)
+{
+    return --asleep == 0 ? coil_future_set_result(all_awake, coil_nil()) : 0;
+}
+
+static int on_timer(void *arg)
+{
+    (void)arg;
+    return one_awake();
+}
+
+COIL_ASYNC(sleeper, (double, delay))
+{
+    COIL_TRY(coil_sleep(delay));
+    return one_awake();
+}
+
+COIL_ASYNC(sleepers_tasks, (long, count))
+{
+    const char *name = counted_name("sleepers", count);
+    uint64_t begin_ns = wall_ns(), cpu_begin_ns = cpu_ns();
+
+    asleep = count;
+    all_awake = coil_create_future(NULL);
+    for (long i = 0; i < count; i++) {
+        coil_task *task = start_small(sleeper(random_second()));
+        if (!task)
+            return COIL_ENOMEM;
+        coil_unref(task);
+    }
+    COIL_TRY(coil_await(all_awake, NULL));
+    result(name, "cpu", (double)(cpu_ns() - cpu_begin_ns) / 1e6, "ms");
+    result(name, "wall", (double)(wall_ns() - begin_ns) / 1e6, "ms");
+    coil_unref(all_awake);
+    return 0;
+}
+
+COIL_ASYNC(sleepers_call_later, (long, count))
+{
+    const char *name = counted_name("sleepers", count);
+    uint64_t begin_ns = wall_ns(), cpu_begin_ns = cpu_ns();
+
+    asleep = count;
+    all_awake = coil_create_future(NULL);
+    for (long i = 0; i < count; i++)
+        COIL_TRY(coil_call_later(NULL, random_second(), on_timer, NULL, NULL));
+    COIL_TRY(coil_await(all_awake, NULL));
+    result(name, "call_later_cpu", (double)(cpu_ns() - cpu_begin_ns) / 1e6, "ms");
+    result(name, "call_later_wall", (double)(wall_ns() - begin_ns) / 1e6, "ms");
+    coil_unref(all_awake);
+    return 0;
+}
+
+enum { PENDING = 10000 };
+
+static int add_pending(coil_handle **handles)
+{
+    for (int i = 0; i < PENDING; i++)
+        COIL_TRY(coil_call_later(NULL, random_far_delay(), on_timer, NULL, &handles[i]));
+    return 0;
+}
+
+static void cancel_pending(coil_handle **handles)
+{
+    for (int i = 0; i < PENDING; i++) {
+        coil_handle_cancel(handles[i]);
+        coil_unref(handles[i]);
+    }
+}
+
+COIL_ASYNC(timer_call_later, (long, count))
+{
+    static coil_handle *pending[PENDING];
+    coil_handle *handle;
+
+    COIL_TRY(add_pending(pending));
+    uint64_t begin_ns = wall_ns();
+    for (long i = 0; i < count; i++) {
+        COIL_TRY(coil_call_later(NULL, random_far_delay(), on_timer, NULL, &handle));
+        coil_handle_cancel(handle);
+        coil_unref(handle);
+    }
+    result_ns("timer_add_cancel", "ns", begin_ns, count);
+    cancel_pending(pending);
+    return 0;
+}
+
+/* Without a look at the clock, which is how libev and the bare heap do it, too. */
+COIL_ASYNC(timer_call_at, (long, count))
+{
+    static coil_handle *pending[PENDING];
+    coil_handle *handle;
+
+    COIL_TRY(add_pending(pending));
+    double now = coil_loop_time(NULL);
+    uint64_t begin_ns = wall_ns();
+    for (long i = 0; i < count; i++) {
+        COIL_TRY(coil_call_at(NULL, now + random_far_delay(), on_timer, NULL, &handle));
+        coil_handle_cancel(handle);
+        coil_unref(handle);
+    }
+    result_ns("timer_add_cancel", "call_at_ns", begin_ns, count);
+    cancel_pending(pending);
+    return 0;
+}
+
+/* ---- callbacks ----------------------------------------------------------------------------------- */
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* So many at a time: the turn of the loop that runs them is shared among them. */
+COIL_ASYNC(call_soon, (long, count))
+{
+    uint64_t begin_ns = wall_ns();
+
+    for (long i = 0; i < count / BATCH; i++) {
+        for (int k = 0; k < BATCH; k++)
+            COIL_TRY(coil_call_soon(NULL, do_nothing, NULL, NULL));
+        COIL_TRY(coil_sleep(0));
+    }
+    result_ns("call_soon", "ns", begin_ns, count);
+    return 0;
+}
+
+/* ---- other threads -------------------------------------------------------------------------------- */
+
+static struct {
+    coil_loop *here, *there;
+    long count;
+    long pings;         /* here */
+    long posts;         /* here, of the flood */
+    coil_future *over;  /* here */
+    pthread_barrier_t there_runs;
+} cross;
+
+static int on_ping_there(void *arg);
+
+static int on_ping_here(void *arg)
+{
+    (void)arg;
+    if (++cross.pings == cross.count)
+        return coil_future_set_result(cross.over, coil_nil());
+    return coil_call_soon_threadsafe(cross.there, on_ping_there, NULL);
+}
+
+static int on_ping_there(void *arg)
+{
+    (void)arg;
+    return coil_call_soon_threadsafe(cross.here, on_ping_here, NULL);
+}
+
+static int stop_there(void *arg)
+{
+    (void)arg;
+    coil_loop_stop(NULL);
+    return 0;
+}
+
+static void *run_loop_there(void *arg)
+{
+    pin_to_cpu(1);
+    pthread_barrier_wait(&cross.there_runs);
+    int rc = coil_run_forever(cross.there);
+    if (rc < 0) {
+        fprintf(stderr, "the other loop: %s\n", coil_strerror(rc));
+        exit(1);
+    }
+    return arg;
+}
+
+COIL_ASYNC(xthread_roundtrip, (long, count))
+{
+    pthread_t thread;
+
+    pin_to_cpu(0);
+    cross.here = coil_get_running_loop();
+    cross.there = coil_new_event_loop();
+    cross.over = coil_create_future(NULL);
+    cross.count = count;
+    cross.pings = 0;
+    pthread_barrier_init(&cross.there_runs, NULL, 2);
+    pthread_create(&thread, NULL, run_loop_there, NULL);
+    pthread_barrier_wait(&cross.there_runs);
+
+    uint64_t begin_ns = wall_ns();
+    COIL_TRY(coil_call_soon_threadsafe(cross.there, on_ping_there, NULL));
+    COIL_TRY(coil_await(cross.over, NULL));
+    result_ns("xthread", "roundtrip", begin_ns, count);
+
+    COIL_TRY(coil_call_soon_threadsafe(cross.there, stop_there, NULL));
+    pthread_join(thread, NULL);
+    coil_loop_close(cross.there);
+    coil_unref(cross.there);
+    coil_unref(cross.over);
+    return 0;
+}
+
+static int on_post(void *arg)
+{
+    (void)arg;
+    return ++cross.posts == cross.count ? coil_future_set_result(cross.over, coil_nil()) : 0;
+}
+
+static void *flood(void *arg)
+{
+    pin_to_cpu(1);
+    for (long i = 0; i < cross.count; i++) {
+        if (coil_call_soon_threadsafe(cross.here, on_post, NULL) < 0)
+            abort();
+    }
+    return arg;
+}
+
+COIL_ASYNC(xthread_flood, (long, count))
+{
+    pthread_t thread;
+
+    pin_to_cpu(0);
+    cross.here = coil_get_running_loop();
+    cross.over = coil_create_future(NULL);
+    cross.count = count;
+    cross.posts = 0;
+    pthread_create(&thread, NULL, flood, NULL);
+    uint64_t begin_ns = wall_ns();
+    COIL_TRY(coil_await(cross.over, NULL));
+    result_ns("xthread", "post_throughput", begin_ns, count);
+    pthread_join(thread, NULL);
+    coil_unref(cross.over);
+    return 0;
+}
+
+/* What a post costs without another CPU that pulls at the same cache lines: from the loop's own thread,
+ * the callback included. */
+COIL_ASYNC(xthread_own, (long, count))
+{
+    uint64_t begin_ns = wall_ns();
+
+    cross.here = coil_get_running_loop();
+    for (long i = 0; i < count / BATCH; i++) {
+        for (int k = 0; k < BATCH; k++)
+            COIL_TRY(coil_call_soon_threadsafe(cross.here, do_nothing, NULL));
+        COIL_TRY(coil_sleep(0));
+    }
+    result_ns("xthread", "post_own_thread", begin_ns, count);
+    return 0;
+}
+
+/* ---- main ----------------------------------------------------------------------------------------- */
+
+#define RUNS(name)                                                                                 \
+    static int run_##name(long count)                                                              \
+    {                                                                                              \
+        return coil_main(name(count));                                                             \
+    }
+
+RUNS(yield_same)
+RUNS(yield_mixed)
+RUNS(yield_1000)
+RUNS(yield_10000)
+RUNS(spawn_join_seq)
+RUNS(spawn_join_batch)
+RUNS(gather_10k)
+RUNS(mem_gate)
+RUNS(mem_forever)
+RUNS(sleepers_tasks)
+RUNS(sleepers_call_later)
+RUNS(timer_call_later)
+RUNS(timer_call_at)
+RUNS(call_soon)
+RUNS(xthread_roundtrip)
+RUNS(xthread_flood)
+RUNS(xthread_own)
+
+static const struct workload workloads[] = {
+    { "yield_same", "yield", 2000000, run_yield_same },
+    { "yield_mixed", "yield", 2000000, run_yield_mixed },
+    { "yield_1000", "yield_many", 4000000, run_yield_1000 },
+    { "yield_10000", "yield_many", 4000000, run_yield_10000 },
+    { "spawn_join_seq", "spawn_join", 1000000, run_spawn_join_seq },
+    { "spawn_join_batch", "spawn_join", 1000000, run_spawn_join_batch },
+    { "gather_10k", "gather", 20, run_gather_10k },
+    { "mem_gate", "mem", 100000, run_mem_gate },
+    { "mem_forever", "mem", 100000, run_mem_forever },
+    { "sleepers_tasks", "sleepers", 1000000, run_sleepers_tasks },
+    { "sleepers_call_later", "sleepers", 1000000, run_sleepers_call_later },
+    { "timer_call_later", "timer", 5000000, run_timer_call_later },
+    { "timer_call_at", "timer", 5000000, run_timer_call_at },
+    { "call_soon", "call_soon_batch", 5000000, run_call_soon },
+    { "xthread_roundtrip", "xthread", 100000, run_xthread_roundtrip },
+    { "xthread_flood", "xthread", 2000000, run_xthread_flood },
+    { "xthread_own", "xthread", 2000000, run_xthread_own },
+};
+
+int main(int argc, char **argv)
+{
+    return run_workloads(argc, argv, workloads, sizeof workloads / sizeof workloads[0]);
+}

@@ -1,0 +1,33 @@
+# What `cmake --install` puts where: headers, both libraries, coil.pc, the CMake package.
+include(CMakePackageConfigHelpers)
+
+install(DIRECTORY include/coil DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+    FILES_MATCHING PATTERN "*.h" PATTERN "*.def"
+)
+install(TARGETS coil coil_static EXPORT coilTargets)
+
+set(coil_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/coil)
+install(EXPORT coilTargets NAMESPACE coil:: DESTINATION ${coil_package_dir})
+configure_package_config_file(cmake/coilConfig.cmake.in ${PROJECT_BINARY_DIR}/coilConfig.cmake
+    INSTALL_DESTINATION ${coil_package_dir}
+)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/coilConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion
+)
+install(FILES ${PROJECT_BINARY_DIR}/coilConfig.cmake ${PROJECT_BINARY_DIR}/coilConfigVersion.cmake
+    DESTINATION ${coil_package_dir}
+)
+
+# coil.pc is filled in at install time: only then is the prefix known (cmake --install --prefix).
+install(CODE "
+    set(COIL_VERSION \"${PROJECT_VERSION}\")
+    set(COIL_PC_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")
+    set(COIL_PC_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
+    foreach(dir COIL_PC_INCLUDEDIR COIL_PC_LIBDIR)
+        if(NOT IS_ABSOLUTE \"\${\${dir}}\")
+            set(\${dir} \"\\\${prefix}/\${\${dir}}\")
+        endif()
+    endforeach()
+    configure_file(\"${PROJECT_SOURCE_DIR}/coil.pc.in\" \"${PROJECT_BINARY_DIR}/coil.pc\" @ONLY)
+")
+install(FILES ${PROJECT_BINARY_DIR}/coil.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,36 @@
+/* Coil: asyncio for C. This header includes all the others but <coil/testing.h>.
+ *
+ *     COIL_ASYNC(say_after, (double, delay), (const char *, what))
+ *     {
+ *         COIL_TRY(coil_sleep(delay));
+ *         puts(what);
+ *         coil_return(coil_nil());
+ *     }
+ *
+ *     COIL_ASYNC0(amain)
+ *     {
+ *         COIL_TRY(coil_gather(NULL, say_after(1, "hello"), say_after(2, "world")));
+ *         coil_return(0);
+ *     }
+ *
+ *     int main(void) { return coil_main(amain()); }
+ */
+#ifndef COIL_COIL_H
+#define COIL_COIL_H
+
+#include <coil/base.h>
+#include <coil/version.h>
+#include <coil/error.h>
+#include <coil/value.h>
+#include <coil/alloc.h>
+#include <coil/context.h>
+#include <coil/loop.h>
+#include <coil/future.h>
+#include <coil/coro.h>
+#include <coil/task.h>
+#include <coil/wait.h>
+#include <coil/sock.h>
+#include <coil/run.h>
+#include <coil/debug.h>
+
+#endif

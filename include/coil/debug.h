@@ -1,0 +1,141 @@
+/* Seeing what a program does: hooks around every step, a text trace, a timeline.
+ *
+ *     coil_tracer *tracer = coil_trace_timeline(NULL);
+ *     ... run ...
+ *     coil_timeline_write_svg(tracer, "timeline.svg");
+ *     coil_timeline_write_json(tracer, "trace.json");      for ui.perfetto.dev or chrome://tracing
+ *     coil_unref(tracer);
+ *
+ * With no tracer attached a step pays one predictable branch. */
+#ifndef COIL_DEBUG_H
+#define COIL_DEBUG_H
+
+#include <stdio.h>
+#include <coil/future.h>
+#include <coil/context.h>
+
+COIL_BEGIN_DECLS
+
+typedef enum coil_step_end {
+    COIL_STEP_READY,     /* gave way once: queued again */
+    COIL_STEP_WAITING,   /* waits */
+    COIL_STEP_DONE,      /* returned */
+    COIL_STEP_FAILED,    /* ended with an error */
+    COIL_STEP_CANCELLED, /* ended cancelled */
+} coil_step_end;
+
+typedef enum coil_wait_kind {
+    COIL_WAIT_YIELD,  /* sleep(0) */
+    COIL_WAIT_SLEEP,  /* a timer */
+    COIL_WAIT_FUTURE, /* a future */
+    COIL_WAIT_TASK,   /* another task */
+    COIL_WAIT_IO,     /* a descriptor */
+    COIL_WAIT_OTHER,  /* a lock, a queue... */
+} coil_wait_kind;
+
+/* What a task waits for. */
+typedef struct coil_wait_info {
+    size_t size;
+    coil_wait_kind kind;
+    COIL_NULLABLE coil_future *future; /* FUTURE, TASK */
+    double when;                       /* SLEEP: the deadline, on the loop's clock */
+    int fd;                            /* IO; else -1 */
+    const char *operation;             /* "sleep", "sock_recv", "await"... */
+} coil_wait_info;
+
+/* Called on the loop's thread; any may be NULL. They must not suspend, and see the loop's clock through
+ * coil_loop_time. Tasks are lent. */
+typedef struct coil_trace_hooks {
+    size_t size;
+    void (*task_created)(void *arg, coil_task *task);
+    void (*step_begin)(void *arg, coil_task *task);
+    void (*step_end)(void *arg, coil_task *task, coil_step_end how);
+    /* The task is about to suspend (before step_end). */
+    void (*task_waits)(void *arg, coil_task *task, const coil_wait_info *info);
+    /* A waiting task was queued; by: the task whose step did it, NULL for a timer, descriptor, callback. */
+    void (*task_woken)(void *arg, coil_task *task, COIL_NULLABLE coil_task *by);
+    void (*task_done)(void *arg, coil_task *task);
+} coil_trace_hooks;
+
+/**
+ * Attaches hooks to a loop, beside those that are there.
+ *
+ * @param loop     NULL: the running one
+ * @param hooks    copied
+ * @param arg      borrowed until the tracer is detached
+ * @param release  called with arg when the tracer goes; or NULL
+ *
+ * Returns   one reference; giving it back does not detach: coil_trace_detach, or the loop's end, does.
+ *           NULL: COIL_ENOMEM, COIL_ENOLOOP
+ * Suspends  never
+ * Thread    the loop's
+ * Python    a task factory whose tasks wrap Task.__step
+ * Since     0.1
+ */
+COIL_API COIL_OWNED coil_tracer *coil_trace_attach(COIL_NULLABLE coil_loop *loop,
+                                                   const coil_trace_hooks *hooks, void *arg,
+                                                   COIL_NULLABLE void (*release)(void *arg));
+
+/**
+ * Detaches a tracer: it is called no more. Detaching twice is fine.
+ *
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none
+ * Since     0.1
+ */
+COIL_API void coil_trace_detach(coil_tracer *tracer);
+
+/**
+ * Attaches a tracer that prints two lines for every step:
+ *
+ *     -> NAME #N @TIME        the N-th step of task NAME begins, at TIME of the loop's clock (%.3f)
+ *     <- NAME #N HOW          it has ended: ready, waiting, done, failed or cancelled
+ *
+ * @param file     open as long as the tracer is attached
+ * @param depth    NULL, or a variable that holds an integer: each level indents by four blanks
+ * @param origin   subtracted from the times: 0, or the time to count from
+ *
+ * Returns   as coil_trace_attach
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none
+ * Since     0.1
+ */
+COIL_API COIL_OWNED coil_tracer *coil_trace_text(COIL_NULLABLE coil_loop *loop, FILE *file,
+                                                 COIL_NULLABLE coil_context_var *depth,
+                                                 double origin);
+
+/**
+ * Attaches a tracer that records what happens in memory, to be written out as a timeline.
+ *
+ * Returns   as coil_trace_attach
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none
+ * Since     0.1
+ */
+COIL_API COIL_OWNED coil_tracer *coil_trace_timeline(COIL_NULLABLE coil_loop *loop);
+
+/**
+ * Writes what a timeline has recorded: as a picture that a browser shows (one lane per task), or as
+ * Chrome trace events, for ui.perfetto.dev.
+ *
+ * @param tracer  from coil_trace_timeline; attached or not
+ * @param path    created or replaced
+ *
+ * Returns   0, or
+ *           COIL_ETYPE   the tracer is not a timeline
+ *           COIL_ENOMEM  the recording is incomplete: what could be kept has been written
+ *           -errno       the file could not be written
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none
+ * Since     0.1
+ */
+COIL_API int coil_timeline_write_svg(coil_tracer *tracer, const char *path);
+COIL_API int coil_timeline_write_json(coil_tracer *tracer, const char *path);
+
+COIL_END_DECLS
+
+#endif

@@ -1,0 +1,263 @@
+/* Errors: a code to decide by, a record to explain.
+ *
+ * A failing call returns a negative code. The system's own are -errno; Coil's are listed below, and
+ * codes from COIL_EAPP down are yours. Beside the code there is a record with a message, the place, the
+ * way it came up through COIL_TRY, a cause and, for COIL_EGROUP, the list of the errors. The record
+ * belongs to the task (outside tasks: to the thread); a future keeps the one it failed with.
+ *
+ *     if (port > 65535)
+ *         return coil_raise(COIL_EINVAL, "port %d", port);
+ *     ...
+ *     int rc = serve(port);
+ *     if (rc < 0)
+ *         coil_error_print(stderr, rc);
+ *
+ * The code is enough: `return -EPIPE;` is an error, too, only one that explains less.
+ *
+ * Cleanup that fails does not hide the first error. The last few records of a task are kept and are
+ * looked up by code, so returning the first code brings the first record back. */
+#ifndef COIL_ERROR_H
+#define COIL_ERROR_H
+
+#include <errno.h>
+#include <stdio.h>
+#include <coil/base.h>
+
+COIL_BEGIN_DECLS
+
+enum {
+#define COIL_ERROR_CODE(name, value, text, manual) name = value,
+#include <coil/errors.def>
+#undef COIL_ERROR_CODE
+};
+
+/**
+ * Fails: writes a record with a message, and gives the code back to return.
+ *
+ *     return coil_raise(COIL_EAPP, "no user %s", name);
+ *
+ * @param code    negative: -errno, one of Coil's, or COIL_EAPP and below
+ * @param format  as printf's
+ *
+ * Returns   code. Where there is no memory for the record, a record that says so takes its place
+ *           in the explanation; the code is not changed
+ * Suspends  never
+ * Thread    any: the record is the calling task's or thread's
+ * Python    raise
+ * Since     0.1
+ */
+#define coil_raise(code, ...) coil_raise_at(__FILE__, __LINE__, __func__, code, NULL, __VA_ARGS__)
+
+/**
+ * Fails because of another failure: as coil_raise, with the record of `cause` kept as the reason.
+ *
+ *     rc = read_config(path);
+ *     if (rc < 0)
+ *         return coil_raise_from(rc, COIL_EAPP, "cannot start without %s", path);
+ *
+ * @param cause   the code of the earlier failure, whose record is looked up
+ *
+ * Returns   code
+ * Suspends  never
+ * Thread    any
+ * Python    raise ... from
+ * Since     0.1
+ */
+#define coil_raise_from(cause, code, ...)                                                          \
+    coil_raise_at(__FILE__, __LINE__, __func__, code, coil_error_current(cause), __VA_ARGS__)
+
+/**
+ * What coil_raise and coil_raise_from expand to.
+ *
+ * @param cause  borrowed, kept; NULL: none
+ *
+ * Returns   code
+ * Suspends  never
+ * Thread    any
+ * Python    raise
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD COIL_PRINTF(6, 7) int coil_raise_at(const char *file, int line,
+                                                             const char *function, int code,
+                                                             COIL_NULLABLE coil_error *cause,
+                                                             const char *format, ...);
+
+/**
+ * The record of an error that has just been returned: the newest one with this code.
+ *
+ * @param code  what the failing call returned
+ *
+ * Returns   the record, lent until the task (or thread) fails again; coil_ref it to keep it.
+ *           NULL if none was written: the code is all there is
+ * Suspends  never
+ * Thread    any
+ * Python    sys.exception
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD coil_error *coil_error_current(int code);
+
+/**
+ * The code of the newest failure in this thread: why a call that returns NULL did so.
+ *
+ *     coil_task *task = coil_create_task(work());
+ *     if (!task)
+ *         return coil_error_last();
+ *
+ * Returns   a negative code; meaningful right after a call of Coil's has failed
+ * Suspends  never
+ * Thread    any
+ * Python    none: constructors raise
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD int coil_error_last(void);
+
+/**
+ * Puts a record that was kept back in place, and gives its code back to return: raises it again.
+ *
+ * @param error  borrowed
+ *
+ * Returns   the record's code
+ * Suspends  never
+ * Thread    the loop's
+ * Python    raise error
+ * Since     0.1
+ */
+COIL_API int coil_reraise(coil_error *error);
+
+/**
+ * The parts of a record: its code; its message ("" if it has none); how many errors it lists
+ * (0 unless its code is COIL_EGROUP).
+ *
+ * @param error  borrowed
+ *
+ * Returns   the part; a text lives as long as the record
+ * Suspends  never
+ * Thread    the loop's
+ * Python    Exception.args, BaseExceptionGroup.exceptions
+ * Since     0.1
+ */
+COIL_API int coil_error_code(const coil_error *error);
+COIL_API const char *coil_error_message(const coil_error *error);
+COIL_API size_t coil_error_count(const coil_error *error);
+
+/**
+ * One of the errors that a group lists, or the cause of an error.
+ *
+ * @param index  below coil_error_count(error)
+ *
+ * Returns   the record, lent; NULL if there is none
+ * Suspends  never
+ * Thread    the loop's
+ * Python    BaseExceptionGroup.exceptions, Exception.__cause__
+ * Since     0.1
+ */
+COIL_API coil_error *coil_error_at(const coil_error *error, size_t index);
+COIL_API coil_error *coil_error_cause(const coil_error *error);
+
+/**
+ * A group: one error that lists others. Raises it.
+ *
+ * @param errors  borrowed, kept by the group
+ * @param count   at least 1
+ *
+ * Returns   COIL_EGROUP, or COIL_ENOMEM
+ * Suspends  never
+ * Thread    the loop's
+ * Python    raise ExceptionGroup
+ * Since     0.1
+ */
+COIL_API int coil_raise_group(coil_error *const *errors, size_t count, const char *message);
+
+/**
+ * A number that goes with an error: the status of coil_exit, the count of a partial read.
+ *
+ * @param detail  the number; 0 until it is set
+ *
+ * Returns   the number
+ * Suspends  never
+ * Thread    the loop's
+ * Python    attributes of an exception (SystemExit.code)
+ * Since     0.1
+ */
+COIL_API int64_t coil_error_detail(const coil_error *error);
+COIL_API void coil_error_set_detail(coil_error *error, int64_t detail);
+
+/**
+ * Where an error was raised.
+ *
+ * @param file_out      the source file; any of the three may be NULL
+ * @param line_out      1 and up, 0 if unknown
+ * @param function_out  the function
+ *
+ * Returns   true if the place is known
+ * Suspends  never
+ * Thread    the loop's
+ * Python    Exception.__traceback__
+ * Since     0.1
+ */
+COIL_API bool coil_error_place(const coil_error *error, const char **file_out, int *line_out,
+                               const char **function_out);
+
+/**
+ * Prints an error like a traceback: causes first, the way up, the message, and what a group lists.
+ *
+ * @param code  as returned by the failing call; its record is looked up
+ *
+ * Suspends  never
+ * Thread    any
+ * Python    traceback.print_exception
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD void coil_error_print(FILE *file, int code);
+
+/**
+ * The same for a record that was kept.
+ *
+ * @param error  borrowed
+ *
+ * Suspends  never
+ * Thread    the loop's
+ * Python    traceback.print_exception
+ * Since     0.1
+ */
+COIL_API void coil_error_print_record(FILE *file, const coil_error *error);
+
+/**
+ * The name of a code, such as "COIL_ECANCELED" or "ECONNREFUSED".
+ *
+ * Returns   a static text; "error" for a code that has no name
+ * Suspends  never
+ * Thread    any
+ * Python    type(error).__name__
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD const char *coil_error_name(int code);
+
+/**
+ * The meaning of a code in a few words, such as "cancelled" or "Connection refused".
+ *
+ * Returns   a text that lives until the next call in this thread
+ * Suspends  never
+ * Thread    any
+ * Python    os.strerror
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD const char *coil_strerror(int code);
+
+/**
+ * Asks for the end of the program from inside a task: returned from the task's coroutine it leaves the
+ * loop at once, and run gives it back. coil_main turns it into the exit status.
+ *
+ * @param status  0 to 255
+ *
+ * Returns   COIL_EEXIT
+ * Suspends  never
+ * Thread    the loop's
+ * Python    raise SystemExit(status)
+ * Since     0.1
+ */
+COIL_API int coil_exit(int status);
+
+COIL_END_DECLS
+
+#endif

@@ -1,0 +1,47 @@
+#include "base/cache.h"
+
+#include <string.h>
+
+#ifdef COIL_HAVE_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WATCHED_BY_ASAN true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WATCHED_BY_ASAN true
+#endif
+#endif
+#ifndef WATCHED_BY_ASAN
+#define WATCHED_BY_ASAN false
+#endif
+
+static bool watched(void)
+{
+#ifdef COIL_HAVE_VALGRIND
+    if (RUNNING_ON_VALGRIND > 0)
+        return true;
+#endif
+    return WATCHED_BY_ASAN;
+}
+
+void coil__cache_init(struct coil__cache *cache)
+{
+    memset(cache, 0, sizeof *cache);
+    cache->blocks_max = watched() ? 0 : COIL__CACHE_BLOCKS_MAX;
+}
+
+void coil__cache_fini(struct coil__cache *cache)
+{
+    for (size_t class = 0; class < COIL__CACHE_CLASSES; class++) {
+        void *block = cache->classes[class].free;
+        while (block) {
+            void *next = *(void **)block;
+            coil__free(block);
+            block = next;
+        }
+        cache->classes[class].free = NULL;
+        cache->classes[class].count = 0;
+    }
+}

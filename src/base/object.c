@@ -1,0 +1,34 @@
+#include "base/object.h"
+
+#include <coil/coro.h>
+#include <coil/version.h>
+
+const char coil__awaitable_type[1] = { 0 };
+
+enum coil__kind coil__kind_of(const void *object)
+{
+    const struct coil__object *header = object;
+    if ((const void *)header->type == (const void *)coil__awaitable_type)
+        return COIL__KIND_AWAITABLE;
+    return header->type->kind;
+}
+
+void *coil_ref(const void *pointer)
+{
+    struct coil__object *object = (struct coil__object *)(uintptr_t)pointer;
+    if (object && object->refs != COIL__IMMORTAL)
+        object->refs++;
+    return object;
+}
+
+void coil_unref(const void *pointer)
+{
+    struct coil__object *object = (struct coil__object *)(uintptr_t)pointer;
+    if (object && object->refs != COIL__IMMORTAL)
+        coil__unref(object);
+}
+
+const char *coil_version(void)
+{
+    return COIL_VERSION;
+}

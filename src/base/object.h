@@ -1,0 +1,67 @@
+/* Reference-counted objects: what coil_ref and coil_unref work on.
+ *
+ * Every such object begins with this header. Counts are not atomic: an object belongs to one thread,
+ * and moves to another one whole (a coroutine handed to another loop, a callback posted to it). */
+#ifndef COIL_BASE_OBJECT_H
+#define COIL_BASE_OBJECT_H
+
+#include <coil/base.h>
+
+enum coil__kind {
+    COIL__KIND_LOOP,
+    COIL__KIND_HANDLE,
+    COIL__KIND_FUTURE,
+    COIL__KIND_TASK,
+    COIL__KIND_CORO,
+    COIL__KIND_CONTEXT,
+    COIL__KIND_ERROR,
+    COIL__KIND_LIST,
+    COIL__KIND_RUNNER,
+    COIL__KIND_TRACER,
+    COIL__KIND_AWAITABLE, /* the user's own: never counted */
+};
+
+struct coil__type {
+    enum coil__kind kind;
+    const char *name;
+    void (*destroy)(void *object); /* called when the count has come to 0 */
+};
+
+struct coil__object {
+    const struct coil__type *type;
+    uint32_t refs; /* COIL__IMMORTAL: static memory */
+    uint8_t state; /* of the object's own kind */
+    uint8_t flags;
+    uint16_t spare;
+};
+
+#define COIL__IMMORTAL UINT32_MAX
+
+static inline void coil__object_init(struct coil__object *object, const struct coil__type *type)
+{
+    object->type = type;
+    object->refs = 1;
+    object->state = 0;
+    object->flags = 0;
+    object->spare = 0;
+}
+
+/* Inside the library references are counted without the checks of the public calls. */
+static inline void coil__ref(struct coil__object *object)
+{
+    object->refs++;
+}
+
+static inline void coil__unref(struct coil__object *object)
+{
+    if (--object->refs == 0)
+        object->type->destroy(object);
+}
+
+/* The kind of anything that a coil_await-like call may be given. */
+enum coil__kind coil__kind_of(const void *object);
+
+#define COIL__CONTAINER(pointer, type, member)                                                     \
+    ((type *)(void *)((char *)(uintptr_t)(pointer)-offsetof(type, member)))
+
+#endif

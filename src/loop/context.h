@@ -1,0 +1,37 @@
+/* Contexts, inside the library. The public half is <coil/context.h>.
+ *
+ * A context is a reference to an immutable map of variables to cells; copying a context copies that
+ * reference, and setting a variable replaces the map. Maps and cells are shared between contexts, and
+ * through coil_call_soon_threadsafe between threads, so their counts are atomic. The empty context is
+ * NULL wherever it can be: programs that use no context variables pay nothing for them. */
+#ifndef COIL_LOOP_CONTEXT_H
+#define COIL_LOOP_CONTEXT_H
+
+#include <coil/context.h>
+#include "base/object.h"
+#include "base/thread.h"
+
+struct coil__map;
+
+struct coil_context {
+    struct coil__object object;
+    struct coil__map *map; /* NULL: empty */
+    bool entered;
+};
+
+/* Where the current context is kept: the running task's, the running callback's, or the thread's. */
+coil_context **coil__context_slot(void);
+/* The first of these; implemented by the tasks layer. */
+coil_context **coil__task_context_slot(struct coil__task *task);
+
+/* A copy for something new (task, callback): *copy_out is NULL where the context is empty. Returns 0 or
+ * COIL_ENOMEM. */
+int coil__context_inherit(coil_context **copy_out);
+
+/* The context in a slot, made if it is NULL. NULL when there is no memory. */
+coil_context *coil__context_materialise(coil_context **slot);
+
+/* Drops the calling thread's own context. */
+void coil__context_forget_thread(void);
+
+#endif

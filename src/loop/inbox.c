@@ -1,0 +1,65 @@
+/* Calls from other threads: a lock-free stack that the loop empties and turns around.
+ *
+ * The loop says that it is about to sleep before it looks into the inbox for the last time; a sender
+ * fills the inbox before it looks whether the loop sleeps. One of the two sees the other. Only the
+ * sender that finds the loop asleep pays for waking it. */
+#include "loop/loop.h"
+
+#include "base/error.h"
+
+int coil_call_soon_threadsafe(coil_loop *loop, coil_callback fn, void *arg)
+{
+    if (atomic_load_explicit(&loop->closing_door, memory_order_acquire))
+        return coil__fail(COIL_ECLOSED, "the loop is closed");
+    coil_context *context;
+    int rc = coil__context_inherit(&context);
+    if (rc < 0)
+        return rc;
+    coil_handle *handle = coil__block_take(sizeof *handle);
+    if (!handle) {
+        coil_unref(context);
+        return coil__fail_plain(COIL_ENOMEM);
+    }
+    coil__handle_init(handle, &coil__handle_type, loop, fn, arg, context);
+    handle->object.flags = COIL__HANDLE_QUEUED;
+
+    struct coil__ready *entry = &handle->timer.ready;
+    struct coil__ready *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
+    do {
+        entry->next = head;
+    } while (!atomic_compare_exchange_weak(&loop->inbox, &head, entry));
+
+    if (atomic_load(&loop->sleeping) && atomic_exchange(&loop->sleeping, false))
+        loop->backend->ops->wake(loop->backend);
+    return 0;
+}
+
+static struct coil__ready *take_in_order(coil_loop *loop)
+{
+    struct coil__ready *newest = atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire);
+    struct coil__ready *oldest = NULL;
+    while (newest) {
+        struct coil__ready *older = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = older;
+    }
+    return oldest;
+}
+
+void coil__inbox_drain(coil_loop *loop)
+{
+    if (!atomic_load_explicit(&loop->inbox, memory_order_relaxed))
+        return;
+    struct coil__ready *entry = take_in_order(loop);
+    while (entry) {
+        struct coil__ready *next = entry->next;
+        coil__loop_push(loop, entry);
+        entry = next;
+    }
+}
+
+void coil__inbox_drop(coil_loop *loop)
+{
+    coil__handles_drop(take_in_order(loop));
+}

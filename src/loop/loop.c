@@ -1,0 +1,486 @@
+#include "loop/loop.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <coil/testing.h>
+#include "base/error.h"
+#include "loop/trace.h"
+#include "platform/overflow.h"
+
+/* ---- one turn ----------------------------------------------------------------------------------- */
+
+static void poll_real(coil_loop *loop, int64_t limit_ns);
+static void poll_virtual(coil_loop *loop);
+
+/* Moves due timers behind what is ready, in deadline order. */
+static void collect_timers(coil_loop *loop)
+{
+    struct coil__timer *timer;
+    while ((timer = coil__timer_heap_pop(&loop->timers, loop->now_ns)))
+        coil__loop_push(loop, &timer->ready);
+}
+
+/* Runs what is left of the batch. Tasks hand over among themselves and come back here for callbacks. */
+static void run_batch(coil_loop *loop)
+{
+    while (loop->batch && loop->leave_code == 0) {
+        struct coil__ready *entry = loop->batch;
+        loop->batch = entry->next;
+        if (entry->run)
+            entry->run(entry);
+        else
+            coil__task_step_from_loop(loop, entry);
+    }
+}
+
+/* Left in the middle of a turn: what has not run is the beginning of the next one. */
+static void put_batch_back(coil_loop *loop)
+{
+    if (!loop->batch)
+        return;
+    struct coil__ready **last = &loop->batch;
+    while (*last)
+        last = &(*last)->next;
+    *last = loop->next.head;
+    if (!loop->next.head)
+        loop->next.tail = last;
+    loop->next.head = loop->batch;
+    loop->batch = NULL;
+}
+
+static void look_at_interrupts(coil_loop *loop)
+{
+    if (loop->on_interrupt && atomic_exchange(&loop->interrupts, 0) > 0)
+        loop->on_interrupt(loop, loop->on_interrupt_arg);
+}
+
+/* limit_ns: how long the turn may wait at most. */
+static void turn(coil_loop *loop, int64_t limit_ns)
+{
+    if (!coil__loop_next_batch(loop)) {
+        coil__inbox_drain(loop);
+        if (loop->slow & COIL__SLOW_VIRTUAL)
+            poll_virtual(loop);
+        else
+            poll_real(loop, limit_ns);
+        coil__inbox_drain(loop);
+        if (COIL_UNLIKELY(atomic_load_explicit(&loop->interrupts, memory_order_relaxed) > 0))
+            look_at_interrupts(loop);
+        collect_timers(loop);
+        loop->batch = coil__queue_take_all(&loop->next);
+    }
+    run_batch(loop);
+    if (COIL_UNLIKELY(loop->leave_code != 0))
+        put_batch_back(loop);
+}
+
+/* ---- polling ------------------------------------------------------------------------------------ */
+
+static void wait_for_completions(coil_loop *loop, int64_t timeout_ns)
+{
+    int rc = loop->backend->ops->wait(loop->backend, timeout_ns);
+    if (COIL_UNLIKELY(rc < 0))
+        coil__loop_leave(loop, rc, coil__error_new(rc, "the kernel refused to wait"));
+}
+
+/* Takes as many turns between polls as fit into COIL__TURNS_NS. */
+static void adapt_turns(coil_loop *loop, int64_t elapsed_ns)
+{
+    if (elapsed_ns > COIL__TURNS_NS)
+        loop->turns = loop->turns > 4 ? loop->turns / 4 : 1;
+    else if (elapsed_ns < COIL__TURNS_NS / 2 && loop->turns < COIL__TURNS_MAX)
+        loop->turns *= 2;
+    loop->turns_left = loop->single ? 0 : loop->turns;
+}
+
+static void poll_real(coil_loop *loop, int64_t limit_ns)
+{
+    int64_t before = coil__clock_ns();
+    adapt_turns(loop, before - loop->now_ns);
+
+    int64_t timeout_ns = 0;
+    if (!loop->next.head && !(loop->slow & COIL__SLOW_STOP)) {
+        int64_t due = coil__timer_heap_next(&loop->timers);
+        timeout_ns = due == COIL__FOREVER_NS ? due : due > before ? due - before : 0;
+        if (timeout_ns > limit_ns)
+            timeout_ns = limit_ns;
+    }
+    if (timeout_ns > 0) {
+        /* See inbox.c: first the flag, then the last look. The same goes for SIGINT's handler. */
+        atomic_store(&loop->sleeping, true);
+        if (atomic_load(&loop->inbox) || atomic_load(&loop->interrupts) > 0)
+            timeout_ns = 0;
+    }
+    wait_for_completions(loop, timeout_ns);
+    atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
+    loop->now_ns = timeout_ns > 0 ? coil__clock_ns() : before;
+}
+
+static void poll_virtual(coil_loop *loop)
+{
+    wait_for_completions(loop, 0);
+    if (loop->next.head || (loop->slow & COIL__SLOW_STOP))
+        return;
+    int64_t due = coil__timer_heap_next(&loop->timers);
+    if (due <= loop->now_ns)
+        return;
+    if (loop->outside > 0) {
+        atomic_store(&loop->sleeping, true);
+        if (!atomic_load(&loop->inbox))
+            wait_for_completions(loop, COIL__FOREVER_NS);
+        atomic_store(&loop->sleeping, false);
+    } else if (due != COIL__FOREVER_NS) {
+        loop->now_ns = due;
+    } else if (!atomic_load(&loop->inbox)) {
+        coil__loop_leave(loop, COIL_ESTALLED,
+                         coil__error_new(COIL_ESTALLED, "nothing is ready and no timer is set"));
+    }
+}
+
+/* ---- running ------------------------------------------------------------------------------------ */
+
+struct coil__thread coil__loop_enter(coil_loop *loop)
+{
+    struct coil__thread old = coil__thread;
+    coil__thread.loop = loop;
+    coil__thread.task = NULL;
+    coil__thread.driver = NULL;
+    coil__thread.cache = &loop->cache;
+    coil__thread.errors = NULL; /* what callbacks fail with does not displace the caller's records */
+    return old;
+}
+
+void coil__loop_exit(struct coil__thread old)
+{
+    int last_code = coil__thread.last_code;
+    coil__errors_forget_thread();
+    coil__thread = old;
+    coil__thread.last_code = last_code;
+}
+
+static int check_can_run(coil_loop *loop)
+{
+    if (loop->closed)
+        return coil__fail(COIL_ECLOSED, "the loop is closed");
+    if (loop->running || coil__thread.loop)
+        return coil__fail(COIL_ENESTED, "%s",
+                          loop->running ? "this loop is running" : "another loop is running");
+    return 0;
+}
+
+static struct coil__thread begin_run(coil_loop *loop)
+{
+    loop->running = true;
+    loop->has_run = true;
+    loop->thread = pthread_self();
+    coil__ref(&loop->object);
+    coil__overflow_thread_enter(coil__task_describe_overflow);
+    return coil__loop_enter(loop);
+}
+
+/* Gives the code to leave with: 0 unless a task or the backend wanted out. */
+static int end_run(coil_loop *loop, struct coil__thread old)
+{
+    coil__loop_exit(old);
+    coil__overflow_thread_leave();
+    loop->running = false;
+    loop->slow &= ~(unsigned)COIL__SLOW_STOP;
+    int code = loop->leave_code;
+    coil_error *error = loop->leave_error;
+    loop->leave_code = 0;
+    loop->leave_error = NULL;
+    coil__embed_update(loop);
+    if (code < 0)
+        coil__fail_with(code, error);
+    coil_unref(error);
+    coil__unref(&loop->object);
+    return code;
+}
+
+int coil_run_forever(coil_loop *loop)
+{
+    int rc = check_can_run(loop);
+    if (rc < 0)
+        return rc;
+    struct coil__thread old = begin_run(loop);
+    do {
+        turn(loop, COIL__FOREVER_NS);
+    } while (!(loop->slow & COIL__SLOW_STOP) && loop->leave_code == 0);
+    return end_run(loop, old);
+}
+
+int coil_loop_step(coil_loop *loop, double timeout)
+{
+    if (isnan(timeout))
+        return coil__fail(COIL_EINVAL, "the timeout is not a number");
+    int rc = check_can_run(loop);
+    if (rc < 0)
+        return rc;
+    struct coil__thread old = begin_run(loop);
+    loop->turns_left = 0; /* look at the kernel in every step, */
+    loop->single = true;  /* and run one batch only */
+    turn(loop, timeout < 0 ? COIL__FOREVER_NS : coil__nanoseconds(timeout));
+    loop->single = false;
+    rc = end_run(loop, old);
+    return rc < 0 ? rc : loop->next.head != NULL;
+}
+
+void coil_loop_stop(coil_loop *loop)
+{
+    loop = coil__loop_or_running(loop);
+    if (!loop)
+        return;
+    loop->slow |= COIL__SLOW_STOP;
+    coil__loop_kick(loop);
+}
+
+void coil__loop_leave(coil_loop *loop, int code, coil_error *error)
+{
+    if (loop->leave_code != 0) {
+        coil_unref(error);
+        return;
+    }
+    loop->leave_code = code;
+    loop->leave_error = error;
+    loop->slow |= COIL__SLOW_STOP;
+}
+
+/* ---- making and closing ------------------------------------------------------------------------- */
+
+static void loop_destroy(void *object)
+{
+    coil_loop *loop = object;
+    if (!loop->closed) {
+        coil_report report = { .size = sizeof report,
+                               .event = COIL_EVENT_UNCLOSED_LOOP,
+                               .message = "a loop was released without being closed" };
+        coil__log(loop, COIL_LOG_WARNING, &report);
+        loop->object.refs = 1; /* what close ends may refer to the loop */
+        (void)coil_loop_close(loop); /* cannot fail: it does not run */
+        if (--loop->object.refs > 0)
+            return; /* somebody's future keeps it */
+    }
+    coil__free(loop);
+}
+
+static const struct coil__type loop_type = { COIL__KIND_LOOP, "loop", loop_destroy };
+
+coil_loop *coil_new_event_loop(void)
+{
+    coil_loop *loop = coil__alloc_zero(sizeof *loop);
+    if (!loop)
+        return coil__fail_null(COIL_ENOMEM);
+    int rc = coil__backend_open(&loop->backend);
+    if (rc < 0) {
+        coil__free(loop);
+        const char *wanted = getenv("COIL_BACKEND");
+        if (rc == COIL_ENOTSUP && wanted)
+            coil__fail(rc, "COIL_BACKEND=%s: no such backend", wanted);
+        else
+            coil__fail(rc, "opening the backend");
+        return NULL;
+    }
+    coil__object_init(&loop->object, &loop_type);
+    coil__queue_init(&loop->next);
+    coil__timer_heap_init(&loop->timers);
+    coil__list_init(&loop->tasks);
+    coil__list_init(&loop->coros);
+    coil__list_init(&loop->operations);
+    coil__list_init(&loop->tracers);
+    coil__stack_pool_init(&loop->stacks);
+    coil__cache_init(&loop->cache);
+    loop->default_stack_bytes = COIL__STACK_DEFAULT_BYTES;
+    loop->slow_callback_seconds = 0.1;
+    loop->embed_fd = loop->embed_timer_fd = -1;
+    loop->now_ns = coil__clock_ns();
+    loop->turns = loop->turns_left = COIL__TURNS_MAX;
+    const char *debug = getenv("COIL_DEBUG");
+    coil_set_debug(loop, debug && strcmp(debug, "1") == 0);
+    return loop;
+}
+
+int coil_loop_close(coil_loop *loop)
+{
+    if (loop->running)
+        return coil__fail(COIL_ERUNTIME, "the loop is running");
+    if (loop->closed)
+        return 0;
+    loop->closed = true;
+    atomic_store_explicit(&loop->closing_door, true, memory_order_release);
+    coil__ref(&loop->object);
+
+    struct coil__thread old = coil__loop_enter(loop);
+    coil__overflow_thread_enter(coil__task_describe_overflow);
+    coil__trace_detach_all(loop);
+    coil__handles_drop(coil__queue_take_all(&loop->next));
+    coil__inbox_drop(loop);
+    while (loop->timers.count > 0) {
+        struct coil__timer *timer = coil__timer_heap_pop(&loop->timers, INT64_MAX);
+        timer->ready.next = NULL;
+        coil__handles_drop(&timer->ready);
+    }
+    coil__loop_close_tasks(loop);
+    coil__handles_drop(coil__queue_take_all(&loop->next));
+    coil__watchers_close(loop);
+    while (loop->backend->ops->pending(loop->backend) > 0)
+        if (loop->backend->ops->wait(loop->backend, COIL__FOREVER_NS) < 0)
+            break;
+    coil__embed_close(loop);
+    loop->backend->ops->close(loop->backend);
+    loop->backend = NULL;
+    coil__timer_heap_fini(&loop->timers);
+    coil__stack_pool_fini(&loop->stacks);
+    coil__overflow_thread_leave();
+    coil__loop_exit(old);
+
+    coil__cache_fini(&loop->cache);
+    coil__unref(&loop->object);
+    return 0;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------- */
+
+coil_loop *coil_get_running_loop(void)
+{
+    return coil__thread.loop;
+}
+
+coil_loop *coil__loop_or_running(coil_loop *loop)
+{
+    if (loop)
+        return loop;
+    if (!coil__thread.loop)
+        coil__fail(COIL_ENOLOOP, "no loop runs in this thread");
+    return coil__thread.loop;
+}
+
+int coil__loop_open_for_work(coil_loop *loop)
+{
+    if (COIL_UNLIKELY(loop->closed))
+        return coil__fail(COIL_ECLOSED, "the loop is closed");
+    if (COIL_UNLIKELY(loop->debug) && loop->running &&
+        !pthread_equal(loop->thread, pthread_self()))
+        return coil__fail(COIL_EWRONGTHREAD, "the loop runs in another thread");
+    return 0;
+}
+
+bool coil_loop_is_running(const coil_loop *loop)
+{
+    return loop->running;
+}
+
+bool coil_loop_is_closed(const coil_loop *loop)
+{
+    return loop->closed;
+}
+
+const char *coil_loop_backend(const coil_loop *loop)
+{
+    return loop->backend ? loop->backend->ops->name : "closed";
+}
+
+bool coil_get_debug(coil_loop *loop)
+{
+    loop = coil__loop_or_running(loop);
+    return loop && loop->debug;
+}
+
+void coil_set_debug(coil_loop *loop, bool on)
+{
+    loop = coil__loop_or_running(loop);
+    if (!loop)
+        return;
+    loop->debug = on;
+    if (on)
+        loop->slow |= COIL__SLOW_DEBUG;
+    else
+        loop->slow &= ~(unsigned)COIL__SLOW_DEBUG;
+}
+
+void coil_set_slow_callback_duration(coil_loop *loop, double seconds)
+{
+    loop = coil__loop_or_running(loop);
+    if (loop)
+        loop->slow_callback_seconds = seconds;
+}
+
+double coil_get_slow_callback_duration(coil_loop *loop)
+{
+    loop = coil__loop_or_running(loop);
+    return loop ? loop->slow_callback_seconds : 0;
+}
+
+/* ---- time --------------------------------------------------------------------------------------- */
+
+int64_t coil__loop_now(const coil_loop *loop)
+{
+    return loop->slow & COIL__SLOW_VIRTUAL ? loop->now_ns : coil__clock_ns();
+}
+
+double coil_loop_time(coil_loop *loop)
+{
+    loop = coil__loop_or_running(loop);
+    return (double)(loop ? coil__loop_now(loop) : coil__clock_ns()) / 1e9;
+}
+
+int64_t coil__nanoseconds(double seconds)
+{
+    double ns = seconds * 1e9;
+    if (ns >= 9.2e18)
+        return COIL__FOREVER_NS;
+    if (ns <= -9.2e18)
+        return INT64_MIN / 2;
+    return (int64_t)(ns < 0 ? ns - 0.5 : ns + 0.5);
+}
+
+int64_t coil__loop_deadline(const coil_loop *loop, double delay)
+{
+    int64_t delay_ns = coil__nanoseconds(delay);
+    int64_t due_ns;
+    if (delay_ns == COIL__FOREVER_NS ||
+        __builtin_add_overflow(coil__loop_now(loop), delay_ns, &due_ns))
+        return COIL__FOREVER_NS;
+    return due_ns;
+}
+
+/* ---- virtual clock ------------------------------------------------------------------------------ */
+
+int coil_testing_use_virtual_clock(coil_loop *loop)
+{
+    if (loop->has_run || loop->timers.count > 0)
+        return coil__fail(COIL_ERUNTIME, "the loop has run, or has timers");
+    loop->slow |= COIL__SLOW_VIRTUAL;
+    loop->now_ns = 0;
+    return 0;
+}
+
+coil_loop *coil_testing_virtual_loop(void *arg)
+{
+    (void)arg;
+    coil_loop *loop = coil_new_event_loop();
+    if (loop)
+        (void)coil_testing_use_virtual_clock(loop); /* cannot fail: the loop is new */
+    return loop;
+}
+
+int coil_testing_advance(coil_loop *loop, double seconds)
+{
+    loop = coil__loop_or_running(loop);
+    if (!loop)
+        return COIL_ENOLOOP;
+    if (!(loop->slow & COIL__SLOW_VIRTUAL))
+        return coil__fail(COIL_ERUNTIME, "the loop's clock is not virtual");
+    if (!(seconds >= 0))
+        return coil__fail(COIL_EINVAL, "time does not go back");
+    loop->now_ns = coil__loop_deadline(loop, seconds);
+    return 0;
+}
+
+void coil_testing_outside(coil_loop *loop, int change)
+{
+    loop = coil__loop_or_running(loop);
+    if (loop)
+        loop->outside += change;
+}

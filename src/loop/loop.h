@@ -1,0 +1,200 @@
+/* The event loop, inside the library. The public half is <coil/loop.h>.
+ *
+ * `next` holds what is ready; a turn takes all of it as its `batch` and runs that. Tasks hand over to one
+ * another inside a batch, and from one batch to the next, without coming back to the loop's own stack;
+ * coil__loop_next_batch is where both ways meet. */
+#ifndef COIL_LOOP_LOOP_H
+#define COIL_LOOP_LOOP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <coil/loop.h>
+#include <coil/debug.h>
+#include <coil/task.h>
+#include "base/cache.h"
+#include "base/list.h"
+#include "base/object.h"
+#include "loop/context.h"
+#include "loop/ready.h"
+#include "loop/timer.h"
+#include "platform/backend.h"
+#include "platform/clock.h"
+#include "platform/stack.h"
+
+/* Why a turn, or a step, cannot take the short way. */
+enum coil__slow {
+    COIL__SLOW_TRACE = 1,   /* hooks are attached */
+    COIL__SLOW_DEBUG = 2,   /* steps are timed */
+    COIL__SLOW_VIRTUAL = 4, /* the clock is virtual: every turn polls */
+    COIL__SLOW_STOP = 8,    /* the turn is the last one */
+};
+#define COIL__SLOW_STEPS (COIL__SLOW_TRACE | COIL__SLOW_DEBUG)
+#define COIL__SLOW_TURNS (COIL__SLOW_VIRTUAL | COIL__SLOW_STOP)
+
+enum {
+    /* Turns that may go by before the kernel is asked for news although something is ready, and the
+     * time they should take. An empty poll costs as much as forty yields. */
+    COIL__TURNS_MAX = 64,
+    COIL__TURNS_NS = 50 * 1000,
+};
+
+struct coil__watchers;
+
+struct coil_loop {
+    struct coil__object object;
+
+    /* What every step touches. */
+    struct coil__ready *batch; /* the rest of this turn */
+    struct coil__queue next;   /* the next turn */
+    unsigned slow;             /* enum coil__slow */
+    int turns_left;            /* before the next poll */
+    void *sp;                  /* the loop's own stack, while a task runs */
+    _Atomic(struct coil__ready *) inbox; /* from other threads, newest first */
+
+    struct coil__timer_heap timers;
+    struct coil__backend *backend;
+    coil_context *callback_context; /* of the callback that is running */
+
+    /* Polling. */
+    atomic_bool sleeping; /* a sender must wake the backend */
+    int64_t now_ns;       /* at the last poll; of a virtual clock, the time */
+    int turns;            /* turns_left starts here: adapts to how long they take */
+    int outside;          /* virtual clock: work that goes on elsewhere */
+
+    /* Life. */
+    bool running, closed, debug;
+    bool has_run;
+    bool single; /* coil_loop_step: a turn must not run into the next */
+    atomic_bool closing_door; /* set before close: no more calls from other threads */
+    int leave_code;           /* COIL_EEXIT...: leave at once with it */
+    coil_error *leave_error;
+    pthread_t thread;         /* the one that runs it, while it runs */
+    atomic_int interrupts;    /* SIGINTs that no turn has looked at yet */
+    void (*on_interrupt)(coil_loop *loop, void *arg);
+    void *on_interrupt_arg;
+
+    /* Tasks. */
+    struct coil__link tasks; /* not done yet, in order of creation */
+    struct coil__stack_pool stacks;
+    size_t default_stack_bytes;
+    coil_task_factory task_factory;
+    void *task_factory_arg;
+    struct coil__link coros; /* made under this loop, and neither awaited nor closed yet */
+    struct coil__link operations; /* tasks that wait for a descriptor */
+
+    /* Around. */
+    struct coil__cache cache;
+    struct coil__watchers *watchers;
+    coil_exception_handler exception_handler;
+    void *exception_handler_arg;
+    coil_logger logger;
+    void *logger_arg;
+    double slow_callback_seconds;
+    int64_t step_began_ns; /* debug mode */
+    struct coil__link tracers;
+    int embed_fd, embed_timer_fd; /* -1 until coil_loop_fd is called */
+};
+
+/* ---- the running loop --------------------------------------------------------------------------- */
+
+/* loop, or the running one; NULL (COIL_ENOLOOP is current) if there is neither. */
+coil_loop *coil__loop_or_running(coil_loop *loop);
+
+/* 0, or why the loop takes no new work: COIL_ECLOSED, in debug mode COIL_EWRONGTHREAD. */
+int coil__loop_open_for_work(coil_loop *loop);
+
+/* The time, exact, in nanoseconds on the loop's clock. */
+int64_t coil__loop_now(const coil_loop *loop);
+
+/* Seconds to nanoseconds, rounded; far times become COIL__FOREVER_NS. */
+int64_t coil__nanoseconds(double seconds);
+/* A deadline: delay from now, or never. */
+int64_t coil__loop_deadline(const coil_loop *loop, double delay);
+
+static inline void coil__loop_push(coil_loop *loop, struct coil__ready *entry)
+{
+    coil__queue_push(&loop->next, entry);
+}
+
+/* For work that was queued while the loop does not run: tells a host that embeds it. */
+void coil__loop_kick(coil_loop *loop);
+
+/* Starts the next batch without a poll, if that is allowed: when something is ready, nobody needs the
+ * loop's own stack, and the last poll is not too long ago. */
+static inline bool coil__loop_next_batch(coil_loop *loop)
+{
+    if (COIL_UNLIKELY((loop->slow & COIL__SLOW_TURNS) != 0) || !loop->next.head ||
+        --loop->turns_left <= 0 ||
+        COIL_UNLIKELY(atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL))
+        return false;
+    loop->batch = coil__queue_take_all(&loop->next);
+    return true;
+}
+
+/* Leaves the loop at once, with a code and the record that explains it (consumed). */
+void coil__loop_leave(coil_loop *loop, int code, coil_error *error);
+
+/* Runs with the loop as the running one, for cleanup: sets the thread's state, gives the old one. */
+struct coil__thread coil__loop_enter(coil_loop *loop);
+void coil__loop_exit(struct coil__thread old);
+
+/* ---- implemented by the tasks layer ------------------------------------------------------------- */
+
+/* Runs a task's step, from the loop's own stack, and those it hands over to. */
+void coil__task_step_from_loop(coil_loop *loop, struct coil__ready *ready);
+/* For overflow.h: names the task whose stack ran over. */
+bool coil__task_describe_overflow(const void *fault_address);
+/* Ends every task and unused coroutine of a loop that is being closed. */
+void coil__loop_close_tasks(coil_loop *loop);
+
+/* ---- handles ------------------------------------------------------------------------------------ */
+
+enum coil__handle_flag {
+    COIL__HANDLE_CANCELLED = 1,
+    COIL__HANDLE_TIMER = 2,
+    COIL__HANDLE_QUEUED = 4,  /* in the ready queue or the heap, which hold a reference */
+    COIL__HANDLE_WATCHER = 8, /* of a descriptor: runs many times */
+};
+
+struct coil_handle {
+    struct coil__object object;
+    struct coil__timer timer; /* its ready entry serves call_soon as well */
+    coil_loop *loop;          /* borrowed: not touched once the handle is idle */
+    coil_callback fn;
+    void *arg;
+    void (*release)(void *arg);
+    coil_context *context; /* NULL: empty */
+};
+
+extern const struct coil__type coil__handle_type;
+void coil__handle_run(struct coil__ready *ready);
+
+/* Initialises a handle in the caller's memory: one reference, idle. */
+void coil__handle_init(coil_handle *handle, const struct coil__type *type, coil_loop *loop,
+                       coil_callback fn, void *arg, coil_context *context);
+/* Gives back what a handle owns, not its memory. */
+void coil__handle_fini(coil_handle *handle);
+/* Queues an idle handle, or one that has run; the queue takes a reference. */
+void coil__handle_push(coil_handle *handle);
+/* Drops a chain of entries of a loop that is being closed. */
+void coil__handles_drop(struct coil__ready *chain);
+
+/* ---- other parts of the loop -------------------------------------------------------------------- */
+
+/* Moves what other threads have posted to the ready queue. */
+void coil__inbox_drain(coil_loop *loop);
+void coil__inbox_drop(coil_loop *loop);
+
+void coil__watchers_close(coil_loop *loop);
+
+void coil__embed_update(coil_loop *loop);
+void coil__embed_close(coil_loop *loop);
+
+/* Reports to the exception handler, or logs. */
+void coil__report(coil_loop *loop, coil_report report);
+#define COIL__REPORT(loop, ...)                                                                    \
+    coil__report(loop, (coil_report){ .size = sizeof(coil_report), __VA_ARGS__ })
+/* Logs, whatever the handler. loop may be NULL. */
+void coil__log(coil_loop *loop, coil_log_level level, const coil_report *report);
+
+#endif

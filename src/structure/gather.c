@@ -1,0 +1,294 @@
+/* gather: a future that is done when its children are.
+ *
+ * When a child is done the gathering is told by an entry in the ready queue, as asyncio's done callbacks
+ * are, so the turn in which each step runs is the same. Everything that completing needs is allocated at
+ * the start. */
+#include <coil/wait.h>
+
+#include <string.h>
+#include "base/error.h"
+#include "base/value.h"
+#include "structure/distinct.h"
+#include "tasks/task.h"
+
+struct child {
+    struct coil__waiter waiter;
+    struct coil__ready ready;
+    struct gathering *gathering;
+    coil_future *future; /* one reference */
+    bool created;        /* made here, of a coroutine: its result is ours to give away */
+    bool repeated;       /* stands for the same future as an earlier child */
+};
+
+struct gathering {
+    coil_future future;
+    size_t count;
+    size_t unfinished; /* children, each once, that have not been heard of */
+    unsigned flags;
+    bool cancel_requested;
+    coil_list *results; /* filled in at the end */
+    struct child children[];
+};
+
+static size_t gathering_bytes(size_t count)
+{
+    return sizeof(struct gathering) + count * sizeof(struct child);
+}
+
+static void gathering_destroy(void *object)
+{
+    struct gathering *gathering = object;
+    coil__future_fini(&gathering->future);
+    for (size_t i = 0; i < gathering->count; i++)
+        coil_unref(gathering->children[i].future);
+    coil_unref(gathering->results);
+    coil__block_give(gathering, gathering_bytes(gathering->count));
+}
+
+static const struct coil__type gathering_type = { COIL__KIND_FUTURE, "gathering",
+                                                  gathering_destroy };
+
+/* ---- completion --------------------------------------------------------------------------------- */
+
+/* A result that is an error. A code without a record gets one, or, without memory, the one that says so. */
+static coil_value error_value(int code, coil_error *record)
+{
+    coil_error *error = record ? coil_ref(record) : coil__error_new(code, NULL);
+    return coil_error_owned(error ? error : coil_error_current(COIL_ENOMEM));
+}
+
+static coil_value result_of(struct child *child)
+{
+    coil_future *future = child->future;
+    if (future->object.state != COIL__FUTURE_DONE) {
+        future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
+        return error_value(future->code, future->error);
+    }
+    coil_value value = coil_value_view(future->value);
+    if (child->created) {
+        value.drop = future->value.drop;
+        future->value.drop = NULL;
+    }
+    return value;
+}
+
+/* Fails the gathering with the error of a child, which counts as looked at. */
+static void fail_with_child(struct gathering *gathering, coil_future *child, int code)
+{
+    coil_error *error = coil_ref(child->object.state == COIL__FUTURE_DONE ? NULL : child->error);
+    child->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
+    coil__future_fail(&gathering->future, code, error);
+}
+
+static void finish(struct gathering *gathering, coil_future *last)
+{
+    if (gathering->cancel_requested) {
+        /* All have ended, but somebody wanted this to be cancelled: so it is, with the last one's word. */
+        fail_with_child(gathering, last, COIL_ECANCELED);
+        return;
+    }
+    coil_list *results = gathering->results;
+    for (size_t i = 0; i < gathering->count; i++)
+        if (!gathering->children[i].repeated)
+            results->values[i] = result_of(&gathering->children[i]);
+    for (size_t i = 0; i < gathering->count; i++)
+        if (gathering->children[i].repeated)
+            for (size_t j = 0; j < i; j++)
+                if (gathering->children[j].future == gathering->children[i].future)
+                    results->values[i] = coil_value_view(results->values[j]);
+    gathering->results = NULL;
+    coil__future_finish(&gathering->future, coil_list_owned(results));
+}
+
+static void child_is_done(struct gathering *gathering, struct child *child)
+{
+    coil_future *future = child->future;
+    gathering->unfinished--;
+    if (!coil__future_pending(&gathering->future)) {
+        future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
+        return;
+    }
+    if (!(gathering->flags & COIL_GATHER_COLLECT) && future->object.state != COIL__FUTURE_DONE)
+        fail_with_child(gathering, future, future->code);
+    else if (gathering->unfinished == 0)
+        finish(gathering, future);
+}
+
+static void run_child_is_done(struct coil__ready *ready)
+{
+    struct child *child = COIL__CONTAINER(ready, struct child, ready);
+    struct gathering *gathering = child->gathering;
+    child_is_done(gathering, child);
+    coil__unref(&gathering->future.object);
+}
+
+static void queue_child_is_done(struct coil__waiter *waiter, coil_future *future)
+{
+    struct child *child = COIL__CONTAINER(waiter, struct child, waiter);
+    coil__loop_push(future->loop, &child->ready);
+}
+
+bool coil__gathering_cancel(coil_future *future, coil_error *message)
+{
+    struct gathering *gathering = (struct gathering *)(void *)future;
+    bool any = false;
+    for (size_t i = 0; i < gathering->count; i++)
+        if (coil__future_cancel(gathering->children[i].future, message))
+            any = true;
+    if (any)
+        gathering->cancel_requested = true;
+    return any;
+}
+
+/* ---- making ------------------------------------------------------------------------------------- */
+
+/* Gives up what the caller has handed over: each coroutine once, but for those before `from`. */
+static void close_coroutines(void *const *awaitables, const size_t *first, size_t from, size_t count)
+{
+    for (size_t i = from; i < count; i++)
+        if (awaitables[i] && (!first || first[i] == i) && coil_is_coroutine(awaitables[i]))
+            (void)coil_coro_close(awaitables[i]); /* it never ran: nothing to hear */
+}
+
+/* The loop to gather in: the one given, the futures', the running one. */
+static coil_loop *choose_loop(coil_loop *loop, void *const *awaitables, size_t count)
+{
+    for (size_t i = 0; i < count && !loop; i++)
+        if (coil_is_future(awaitables[i]))
+            loop = ((coil_future *)awaitables[i])->loop;
+    loop = coil__loop_or_running(loop);
+    for (size_t i = 0; i < count && loop; i++)
+        if (coil_is_future(awaitables[i]) && ((coil_future *)awaitables[i])->loop != loop) {
+            coil__fail(COIL_EWRONGLOOP, "the futures belong to different loops");
+            return NULL;
+        }
+    return loop;
+}
+
+static struct gathering *gathering_alloc(coil_loop *loop, size_t count, unsigned flags)
+{
+    coil_list *results = coil_list_new(NULL, count);
+    struct gathering *gathering = results ? coil__block_take(gathering_bytes(count)) : NULL;
+    if (!gathering) {
+        coil_unref(results);
+        return coil__fail_null(COIL_ENOMEM);
+    }
+    memset(gathering, 0, gathering_bytes(count));
+    coil__future_init(&gathering->future, &gathering_type, loop);
+    gathering->future.object.flags = COIL__FUTURE_GATHERING;
+    gathering->results = results;
+    gathering->flags = flags;
+    return gathering;
+}
+
+/* Cancels what was begun when not all could be. */
+static void give_up(struct gathering *gathering)
+{
+    for (size_t i = 0; i < gathering->count; i++)
+        if (gathering->children[i].created)
+            (void)coil__future_cancel(gathering->children[i].future, NULL);
+    coil__unref(&gathering->future.object);
+}
+
+static int make_children(struct gathering *gathering, void *const *awaitables, const size_t *first,
+                         size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct child *child = &gathering->children[i];
+        child->gathering = gathering;
+        child->repeated = first[i] != i;
+        if (child->repeated) {
+            child->future = coil_ref(gathering->children[first[i]].future);
+        } else {
+            child->created = !coil_is_future(awaitables[i]);
+            child->future = coil_ensure_future(gathering->future.loop, awaitables[i]);
+            if (!child->future) {
+                close_coroutines(awaitables, first, i + 1, count);
+                return coil_error_last();
+            }
+            gathering->unfinished++;
+        }
+        gathering->count = i + 1;
+    }
+    return 0;
+}
+
+static void await_children(struct gathering *gathering)
+{
+    for (size_t i = 0; i < gathering->count; i++) {
+        struct child *child = &gathering->children[i];
+        if (child->repeated || !coil__future_pending(child->future))
+            continue;
+        child->waiter.wake = queue_child_is_done;
+        child->ready.run = run_child_is_done;
+        coil__ref(&gathering->future.object);
+        coil__future_await(child->future, &child->waiter);
+    }
+    for (size_t i = 0; i < gathering->count; i++) {
+        struct child *child = &gathering->children[i];
+        if (!child->repeated && !coil__list_linked(&child->waiter.link))
+            child_is_done(gathering, child);
+    }
+}
+
+coil_future *coil_gather_future(coil_loop *loop, void *const *awaitables, size_t count,
+                                unsigned flags)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!awaitables[i]) {
+            close_coroutines(awaitables, NULL, 0, count);
+            return NULL; /* the constructor that gave NULL has said why */
+        }
+    size_t *first = coil__alloc((count ? count : 1) * sizeof *first);
+    if (first)
+        coil__find_repetitions(awaitables, count, first);
+    else
+        coil__fail_plain(COIL_ENOMEM);
+    loop = first ? choose_loop(loop, awaitables, count) : NULL;
+    struct gathering *gathering = loop ? gathering_alloc(loop, count, flags) : NULL;
+    if (!gathering) {
+        int code = coil_error_last();
+        close_coroutines(awaitables, first, 0, count);
+        coil__free(first);
+        return coil__fail_null(code);
+    }
+    int rc = make_children(gathering, awaitables, first, count);
+    coil__free(first);
+    if (rc < 0) {
+        give_up(gathering);
+        coil__fail_plain(rc);
+        return NULL;
+    }
+    await_children(gathering);
+    if (count == 0)
+        finish(gathering, NULL);
+    return &gathering->future;
+}
+
+/* ---- gather and wait for it --------------------------------------------------------------------- */
+
+/* Moves the results out of a gathering that is done. What the children still own stays theirs. */
+static void give_results(struct gathering *gathering, coil_value *results)
+{
+    coil_list *list = gathering->future.value.list;
+    for (size_t i = 0; i < gathering->count; i++) {
+        results[i] = list->values[i];
+        list->values[i].drop = NULL;
+    }
+}
+
+int coil_gather_array(coil_value *results, void *const *awaitables, size_t count, unsigned flags)
+{
+    if (!coil__thread.task && !coil__thread.driver) {
+        close_coroutines(awaitables, NULL, 0, count);
+        return coil__fail(COIL_ENOTASK, "gather outside a task");
+    }
+    coil_future *future = coil_gather_future(NULL, awaitables, count, flags);
+    if (!future)
+        return coil_error_last();
+    int rc = coil_await(future, NULL);
+    if (rc == 0 && results)
+        give_results((struct gathering *)(void *)future, results);
+    coil_unref(future);
+    return rc;
+}

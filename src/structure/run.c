@@ -1,0 +1,357 @@
+/* run_until_complete, run, Runner. */
+#include <coil/run.h>
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <coil/wait.h>
+#include "base/error.h"
+#include "tasks/task.h"
+
+/* ---- run_until_complete ------------------------------------------------------------------------- */
+
+static int stop_when_done(coil_future *future, void *arg)
+{
+    (void)arg;
+    if (future->object.state == COIL__FUTURE_FAILED &&
+        (future->code == COIL_EEXIT || future->code == COIL_EINTERRUPT))
+        return 0; /* the loop was left for it already */
+    coil_loop_stop(future->loop);
+    return 0;
+}
+
+static int check_can_start(coil_loop *loop, void *awaitable)
+{
+    int rc = 0;
+    if (!awaitable)
+        return coil_error_last();
+    if (loop->closed)
+        rc = coil__fail(COIL_ECLOSED, "the loop is closed");
+    else if (loop->running || coil__thread.loop)
+        rc = coil__fail(COIL_ENESTED, "%s",
+                        loop->running ? "this loop is running" : "another loop is running");
+    if (rc < 0 && coil_is_coroutine(awaitable))
+        (void)coil_coro_close(awaitable); /* consumed; it never ran */
+    return rc;
+}
+
+/* The future to run for; a coroutine becomes a task in this context (NULL: a copy of the current). */
+static coil_future *begin(coil_loop *loop, void *awaitable, coil_context *context)
+{
+    if (!coil_is_coroutine(awaitable))
+        return coil_ensure_future(loop, awaitable);
+    coil_task_options options = COIL_TASK_OPTIONS_INIT;
+    options.context = context;
+    return coil_create_task_with(loop, awaitable, &options);
+}
+
+/* Runs until the future is done. 0, or what kept it from being done. */
+static int run_for(coil_loop *loop, coil_future *future)
+{
+    int rc = coil_future_add_done_callback(future, stop_when_done, NULL, NULL);
+    if (rc < 0)
+        return rc;
+    rc = coil_run_forever(loop);
+    if (rc < 0)
+        future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD; /* rc tells it */
+    coil_future_remove_done_callback(future, stop_when_done, NULL);
+    if (rc == 0 && coil__future_pending(future))
+        rc = coil__fail(COIL_ERUNTIME, "the loop was stopped before the future was done");
+    return rc;
+}
+
+int coil_run_until_complete(coil_loop *loop, void *awaitable, coil_value *value_out)
+{
+    int rc = check_can_start(loop, awaitable);
+    if (rc < 0)
+        return rc;
+    bool ours = !coil_is_future(awaitable);
+    coil_future *future = begin(loop, awaitable, NULL);
+    if (!future)
+        return coil_error_last();
+    rc = run_for(loop, future);
+    if (rc == 0)
+        rc = ours && value_out ? coil_future_take_result(future, value_out)
+                               : coil_future_result(future, value_out);
+    coil__unref(&future->object);
+    return rc;
+}
+
+/* ---- runner ------------------------------------------------------------------------------------- */
+
+struct coil_runner {
+    struct coil__object object;
+    coil_run_options options;
+    coil_loop *loop;       /* one reference; NULL before the first run */
+    coil_context *context; /* one reference; shared by the runs */
+    bool closed;
+    coil_task *main;       /* borrowed while it runs */
+    int interrupts;        /* SIGINTs during this run */
+    struct sigaction old_sigint;
+    bool sigint_taken;
+};
+
+static void runner_destroy(void *object)
+{
+    coil_runner *runner = object;
+    runner->object.refs = 1;
+    (void)coil_runner_close(runner); /* nobody is left to hear what closing met */
+    coil__free(runner);
+}
+
+static const struct coil__type runner_type = { COIL__KIND_RUNNER, "runner", runner_destroy };
+
+coil_runner *coil_runner_new(const coil_run_options *options)
+{
+    static const coil_run_options defaults = COIL_RUN_OPTIONS_INIT;
+    coil_runner *runner = coil__alloc_zero(sizeof *runner);
+    if (!runner)
+        return coil__fail_null(COIL_ENOMEM);
+    coil__object_init(&runner->object, &runner_type);
+    runner->options = options ? *options : defaults;
+    return runner;
+}
+
+coil_loop *coil_runner_get_loop(coil_runner *runner)
+{
+    if (runner->closed)
+        return coil__fail_null(COIL_ECLOSED);
+    if (!runner->loop) {
+        runner->context = coil_context_copy();
+        if (!runner->context)
+            return NULL;
+        runner->loop = runner->options.loop_factory
+                           ? runner->options.loop_factory(runner->options.loop_factory_arg)
+                           : coil_new_event_loop();
+        if (!runner->loop) {
+            coil_unref(runner->context);
+            runner->context = NULL;
+            return NULL;
+        }
+        if (runner->options.debug >= 0)
+            coil_set_debug(runner->loop, runner->options.debug > 0);
+    }
+    return runner->loop;
+}
+
+/* ---- Ctrl-C ------------------------------------------------------------------------------------- */
+
+/* The loop that is told of SIGINT. Only the main thread's runner takes the signal, so there is one. */
+static _Atomic(coil_loop *) sigint_loop;
+static atomic_int sigint_count;
+
+static void on_sigint(int signal_number)
+{
+    int saved = errno;
+    coil_loop *loop = atomic_load(&sigint_loop);
+    if (atomic_fetch_add(&sigint_count, 1) >= 1) {
+        /* The second is the last one that we take: a third ends the process. */
+        struct sigaction fallback = { .sa_handler = SIG_DFL };
+        (void)sigaction(signal_number, &fallback, NULL);
+    }
+    if (loop) {
+        atomic_fetch_add(&loop->interrupts, 1);
+        loop->backend->ops->wake(loop->backend);
+    }
+    errno = saved;
+}
+
+/* In a turn of the loop. */
+static void look_at_sigint(coil_loop *loop, void *arg)
+{
+    coil_runner *runner = arg;
+    runner->interrupts = atomic_load(&sigint_count);
+    if (runner->interrupts == 1 && !coil_future_done(runner->main))
+        coil_task_cancel(runner->main, NULL);
+    else
+        coil__loop_leave(loop, COIL_EINTERRUPT, NULL);
+}
+
+static void take_sigint(coil_runner *runner)
+{
+    struct sigaction current;
+    runner->interrupts = 0;
+    runner->sigint_taken = false;
+    if (runner->options.leave_sigint || getpid() != (pid_t)syscall(SYS_gettid) ||
+        sigaction(SIGINT, NULL, &current) < 0 || current.sa_handler != SIG_DFL)
+        return;
+    atomic_store(&sigint_count, 0);
+    atomic_store(&sigint_loop, runner->loop);
+    runner->loop->on_interrupt = look_at_sigint;
+    runner->loop->on_interrupt_arg = runner;
+    struct sigaction ours = { .sa_handler = on_sigint };
+    sigemptyset(&ours.sa_mask);
+    runner->sigint_taken = sigaction(SIGINT, &ours, &runner->old_sigint) == 0;
+}
+
+static void give_sigint_back(coil_runner *runner)
+{
+    if (!runner->sigint_taken)
+        return;
+    (void)sigaction(SIGINT, &runner->old_sigint, NULL); /* it was valid when we read it */
+    atomic_store(&sigint_loop, NULL);
+    runner->interrupts = atomic_load(&sigint_count);
+    runner->loop->on_interrupt = NULL;
+    atomic_store(&runner->loop->interrupts, 0);
+    runner->sigint_taken = false;
+}
+
+/* ---- running ------------------------------------------------------------------------------------ */
+
+int coil_runner_run(coil_runner *runner, coil_coro *coro, coil_context *context,
+                    coil_value *value_out)
+{
+    int rc = coro ? 0 : coil_error_last();
+    if (rc == 0 && coil__thread.loop)
+        rc = coil__fail(COIL_ENESTED, "a loop is running in this thread");
+    coil_loop *loop = rc == 0 ? coil_runner_get_loop(runner) : NULL;
+    if (!loop) {
+        rc = rc < 0 ? rc : coil_error_last();
+        (void)coil_coro_close(coro); /* consumed; it never ran */
+        return rc;
+    }
+    coil_future *task = begin(loop, coro, context ? context : runner->context);
+    if (!task)
+        return coil_error_last();
+
+    runner->main = task;
+    take_sigint(runner);
+    rc = run_for(loop, task);
+    give_sigint_back(runner);
+    runner->main = NULL;
+    if (rc == 0)
+        rc = value_out ? coil_future_take_result(task, value_out) : coil_future_result(task, NULL);
+    if (rc == COIL_ECANCELED && runner->interrupts > 0 && coil_task_uncancel(task) == 0)
+        rc = coil__fail(COIL_EINTERRUPT, "SIGINT");
+    coil__unref(&task->object);
+    return rc;
+}
+
+/* ---- shutting down ------------------------------------------------------------------------------ */
+
+static void report_failures(coil_loop *loop, coil_task **tasks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        coil_future *task = tasks[i];
+        if (task->object.state != COIL__FUTURE_FAILED)
+            continue;
+        task->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
+        COIL__REPORT(loop, .event = COIL_EVENT_SHUTDOWN_TASK_FAILED,
+                     .message = "a task failed while run was shutting down", .code = task->code,
+                     .error = task->error, .future = task);
+    }
+}
+
+static int cancel_all_tasks(coil_loop *loop)
+{
+    size_t count = coil_all_tasks(loop, NULL, 0);
+    if (count == 0)
+        return 0;
+    coil_task **tasks = coil__alloc(count * sizeof *tasks);
+    if (!tasks)
+        return coil__fail_plain(COIL_ENOMEM);
+    coil_all_tasks(loop, tasks, count);
+    for (size_t i = 0; i < count; i++)
+        coil_ref(tasks[i]);
+    for (size_t i = 0; i < count; i++)
+        coil_task_cancel(tasks[i], NULL);
+
+    coil_future *all = coil_gather_future(loop, (void **)tasks, count, COIL_GATHER_COLLECT);
+    int rc = all ? coil_run_until_complete(loop, all, NULL) : coil_error_last();
+    coil_unref(all);
+    if (rc == 0)
+        report_failures(loop, tasks, count);
+    for (size_t i = 0; i < count; i++)
+        coil_unref(tasks[i]);
+    coil__free(tasks);
+    return rc;
+}
+
+/* asyncio ends a run with two more coroutines, each in a task of its own. What is still queued runs
+ * meanwhile, so they run here as well. There are no generators and no executor to shut down yet. */
+static int shut_down_nothing(void *args, coil_value *coil_result)
+{
+    (void)args;
+    (void)coil_result;
+    return 0;
+}
+
+static const coil_coro_type shutdown_asyncgens = { "shutdown_asyncgens", shut_down_nothing, __FILE__,
+                                                   __LINE__, NULL };
+static const coil_coro_type shutdown_executor = { "shutdown_default_executor", shut_down_nothing,
+                                                  __FILE__, __LINE__, NULL };
+
+int coil_runner_close(coil_runner *runner)
+{
+    coil_loop *loop = runner->loop;
+    if (runner->closed)
+        return 0;
+    runner->closed = true;
+    int rc = 0;
+    if (loop) {
+        rc = cancel_all_tasks(loop);
+        if (rc == 0)
+            rc = coil_run_until_complete(loop, coil_coro_new(&shutdown_asyncgens, NULL, 0), NULL);
+        if (rc == 0)
+            rc = coil_run_until_complete(loop, coil_coro_new(&shutdown_executor, NULL, 0), NULL);
+        int closed = coil_loop_close(loop);
+        rc = rc < 0 ? rc : closed;
+    }
+    coil_unref(runner->context);
+    runner->context = NULL;
+    coil_unref(loop);
+    runner->loop = NULL;
+    return rc;
+}
+
+/* ---- run ---------------------------------------------------------------------------------------- */
+
+int coil_run_with(coil_coro *coro, coil_value *value_out, const coil_run_options *options)
+{
+    coil_runner *runner = coil_runner_new(options);
+    if (!runner) {
+        (void)coil_coro_close(coro); /* consumed; it never ran */
+        return COIL_ENOMEM;
+    }
+    int rc = coil_runner_run(runner, coro, NULL, value_out);
+    coil_error *error = rc < 0 ? coil_ref(coil_error_current(rc)) : NULL;
+    int closed = coil_runner_close(runner);
+    if (rc < 0)
+        coil__fail_with(rc, error); /* closing does not hide it */
+    else if (closed < 0) {
+        if (value_out)
+            coil_value_clear(value_out);
+        rc = closed;
+    }
+    coil_unref(error);
+    coil_unref(runner);
+    return rc;
+}
+
+int coil_run(coil_coro *coro, coil_value *value_out)
+{
+    return coil_run_with(coro, value_out, NULL);
+}
+
+int coil_main(coil_coro *coro)
+{
+    coil_value value = coil_nil();
+    int rc = coil_run(coro, &value);
+    if (rc == COIL_EEXIT) {
+        coil_error *error = coil_error_current(rc);
+        return error ? (int)(coil_error_detail(error) & 0xff) : EXIT_FAILURE;
+    }
+    if (rc == COIL_EINTERRUPT)
+        return 128 + SIGINT;
+    if (rc < 0) {
+        coil_error_print(stderr, rc);
+        return EXIT_FAILURE;
+    }
+    int status = value.kind == COIL_INT && value.integer > 0 && value.integer < 256
+                     ? (int)value.integer
+                     : EXIT_SUCCESS;
+    coil_value_clear(&value);
+    return status;
+}

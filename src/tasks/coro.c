@@ -1,0 +1,348 @@
+#include "tasks/task.h"
+
+#include <dlfcn.h>
+#include <string.h>
+#include "base/error.h"
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+static size_t coro_bytes(const coil_coro *coro)
+{
+    return sizeof(coil_coro) + coro->arg_bytes;
+}
+
+/* Where a coroutine was made, as well as the debug information at hand tells: a symbol, or the offset that
+ * addr2line wants. */
+static const char *describe_place(const coil_coro *coro, char *text, size_t bytes)
+{
+    Dl_info info;
+    if (!coro->made_at)
+        return NULL;
+    if (!dladdr(coro->made_at, &info) || !info.dli_fname) {
+        snprintf(text, bytes, "%p", coro->made_at);
+        return text;
+    }
+    size_t offset = (size_t)((const char *)coro->made_at - (const char *)info.dli_fbase);
+    snprintf(text, bytes, "%s+%#zx (%s)", info.dli_fname, offset,
+             info.dli_sname ? info.dli_sname : "static function");
+    return text;
+}
+
+static void report_never_awaited(const coil_coro *coro)
+{
+    coil_loop *loop = coil__thread.loop;
+    char place[512];
+    coil_report report = { .size = sizeof report,
+                           .event = COIL_EVENT_NEVER_AWAITED,
+                           .message = "coroutine was never awaited:",
+                           .name = coro->type->name,
+                           .place = describe_place(coro, place, sizeof place) };
+    if (loop)
+        coil__report(loop, report);
+    else
+        coil__log(NULL, COIL_LOG_WARNING, &report);
+}
+
+static int close_driven(coil_coro *coro);
+static void driver_free(struct coil__driver *driver);
+
+static void coro_destroy(void *object)
+{
+    coil_coro *coro = object;
+    if (coro->object.state == COIL__CORO_CREATED) {
+        report_never_awaited(coro);
+        coil__coro_end(coro);
+    }
+    if (coro->driver) {
+        if (!coro->driver->ended)
+            (void)close_driven(coro); /* nobody is left to hear of an error of its cleanup */
+        driver_free(coro->driver);
+    }
+    coil__block_give(coro, coro_bytes(coro));
+}
+
+static const struct coil__type coro_type = { COIL__KIND_CORO, "coroutine", coro_destroy };
+
+coil_coro *coil_coro_new(const coil_coro_type *type, const void *args, size_t bytes)
+{
+    if (bytes > UINT32_MAX / 2)
+        return coil__fail_null(COIL_EINVAL);
+    coil_coro *coro = coil__block_take(sizeof *coro + bytes);
+    if (COIL_UNLIKELY(!coro))
+        return coil__fail_null(COIL_ENOMEM);
+    coil__object_init(&coro->object, &coro_type);
+    coro->object.state = COIL__CORO_CREATED;
+    coro->type = type;
+    coro->driver = NULL;
+    coro->made_at = NULL;
+    coro->arg_bytes = (uint32_t)bytes;
+    if (bytes > 0)
+        memcpy(coro->args, args, bytes);
+
+    coil_loop *loop = coil__thread.loop;
+    if (loop) {
+        coil__list_append(&loop->coros, &coro->unused);
+        if (COIL_UNLIKELY(loop->debug))
+            coro->made_at = __builtin_return_address(0);
+    } else {
+        coro->unused.next = coro->unused.prev = NULL;
+    }
+    return coro;
+}
+
+static void unlink_unused(coil_coro *coro)
+{
+    if (coil__list_linked(&coro->unused))
+        coil__list_remove(&coro->unused);
+}
+
+int coil__coro_start(coil_coro *coro)
+{
+    if (COIL_UNLIKELY(coro->object.state != COIL__CORO_CREATED)) {
+        char place[512];
+        const char *made = describe_place(coro, place, sizeof place);
+        return coil__fail(COIL_EREUSED, "coroutine '%s', defined at %s:%d%s%s", coro->type->name,
+                          coro->type->file, coro->type->line, made ? ", made at " : "",
+                          made ? made : "");
+    }
+    unlink_unused(coro);
+    coro->object.state = COIL__CORO_STARTED;
+    coro->caller = NULL;
+    coro->owner = NULL;
+    return 0;
+}
+
+void coil__coro_end(coil_coro *coro)
+{
+    if (coro->object.state == COIL__CORO_CREATED)
+        unlink_unused(coro);
+    if (!(coro->object.flags & COIL__CORO_RAN) && coro->object.state != COIL__CORO_CLOSED &&
+        coro->type->drop)
+        coro->type->drop(coro->args);
+    coro->object.state = COIL__CORO_CLOSED;
+    coro->caller = NULL;
+    coro->owner = NULL;
+}
+
+/* The loop is going; the objects stay their owners', who may still close them. */
+void coil__coros_report_unused(coil_loop *loop)
+{
+    while (!coil__list_empty(&loop->coros)) {
+        coil_coro *coro = COIL__CONTAINER(loop->coros.next, coil_coro, unused);
+        coil__list_remove(&coro->unused);
+        report_never_awaited(coro);
+    }
+}
+
+/* ---- asking ------------------------------------------------------------------------------------- */
+
+bool coil_is_coroutine(const void *object)
+{
+    return coil__kind_of(object) == COIL__KIND_CORO;
+}
+
+const char *coil_coro_name(const coil_coro *coro)
+{
+    return coro->type->name;
+}
+
+coil_coro_state coil_coro_get_state(const coil_coro *coro)
+{
+    switch (coro->object.state) {
+    case COIL__CORO_CREATED:
+        return COIL_CORO_CREATED;
+    case COIL__CORO_CLOSED:
+        return COIL_CORO_CLOSED;
+    }
+    if (coro->driver)
+        return coro->driver->running ? COIL_CORO_RUNNING : COIL_CORO_SUSPENDED;
+    const void *running = coil__thread.driver ? (const void *)coil__thread.driver
+                                              : (const void *)coil__thread.task;
+    if (coro->owner == running)
+        return COIL_CORO_RUNNING;
+    const struct coil__task *task = coro->owner;
+    return !coil__thread.driver && task && !(task->flags & COIL__TASK_STARTED) && task->coro == coro
+               ? COIL_CORO_CREATED
+               : COIL_CORO_SUSPENDED;
+}
+
+/* ---- driving by hand ---------------------------------------------------------------------------- */
+
+/* Stacks for coroutines driven by hand do not belong to any loop. */
+static __thread struct coil__stack_pool driver_stacks;
+static __thread size_t driver_count;
+
+struct coil__driver *coil__driver_current(void)
+{
+    return coil__thread.driver;
+}
+
+static void driver_free(struct coil__driver *driver)
+{
+    coil_unref(driver->awaits);
+    coil_value_clear(&driver->value);
+    if (driver->stack)
+        coil__stack_give(driver->pool, driver->stack);
+    if (--driver_count == 0)
+        coil__stack_pool_fini(&driver_stacks);
+    coil__free(driver);
+}
+
+static void driver_main(void *arg, intptr_t value)
+{
+    struct coil__driver *driver = arg;
+    coil_coro *coro = driver->coro;
+    (void)value;
+    coil__fiber_entered(driver->stack);
+    driver->innermost = coro;
+    driver->rc = coil__coro_call(coro, &driver->value);
+    driver->innermost = NULL;
+    driver->ended = true;
+    coil__coro_end(coro);
+    struct coil__return back = driver->resumer;
+    (void)coil__fiber_switch(&driver->sp, driver->stack, back.sp, back.stack, 0, true);
+    __builtin_unreachable();
+}
+
+static int make_driver(coil_coro *coro)
+{
+    struct coil__driver *driver = coil__alloc_zero(sizeof *driver);
+    if (!driver)
+        return coil__fail_plain(COIL_ENOMEM);
+    if (driver_count == 0)
+        coil__stack_pool_init(&driver_stacks);
+    driver->pool = &driver_stacks;
+    driver->stack = coil__stack_take(driver->pool, 0);
+    if (!driver->stack) {
+        coil__free(driver);
+        return coil__fail_plain(COIL_ENOMEM);
+    }
+    int rc = coil__coro_start(coro);
+    if (rc < 0) {
+        coil__stack_give(driver->pool, driver->stack);
+        coil__free(driver);
+        return rc;
+    }
+    driver_count++;
+    driver->coro = coro;
+    driver->sp = coil__switch_prepare(driver->stack->low, driver->stack->bytes, driver_main, driver);
+    coro->driver = driver;
+    coro->owner = driver;
+    return 0;
+}
+
+static struct coil__stack *stack_that_runs(void)
+{
+    if (coil__thread.driver)
+        return coil__thread.driver->stack;
+    return coil__thread.task ? coil__thread.task->stack : NULL;
+}
+
+static void resume(struct coil__driver *driver)
+{
+    struct coil__driver *outer = coil__thread.driver;
+    coil_unref(driver->awaits);
+    driver->awaits = NULL;
+    driver->resumer.stack = stack_that_runs();
+    driver->running = true;
+    coil__thread.driver = driver;
+    (void)coil__fiber_switch(&driver->resumer.sp, driver->resumer.stack, driver->sp, driver->stack,
+                             0, false);
+    coil__thread.driver = outer;
+    driver->running = false;
+}
+
+int coil__driver_suspend(struct coil__driver *driver, coil_future *future)
+{
+    if (driver->closing)
+        return coil__fail_plain(COIL_ECLOSING);
+    driver->awaits = coil_ref(future);
+    struct coil__return back = driver->resumer;
+    (void)coil__fiber_switch(&driver->sp, driver->stack, back.sp, back.stack, 0, false);
+    int thrown = driver->thrown;
+    driver->thrown = 0;
+    return thrown;
+}
+
+/* After a resume: 1 suspended, 0 or the code it ended with. */
+static int outcome(struct coil__driver *driver, coil_value *value_out)
+{
+    if (!driver->ended)
+        return 1;
+    coil__stack_give(driver->pool, driver->stack);
+    driver->stack = NULL;
+    if (driver->rc >= 0 && value_out) {
+        *value_out = driver->value;
+        driver->value = coil_nil();
+    }
+    coil_value_clear(&driver->value);
+    return driver->rc < 0 ? driver->rc : 0;
+}
+
+/* 0 if the coroutine can be resumed by hand. */
+static int check_resumable(coil_coro *coro)
+{
+    if (coro->object.state == COIL__CORO_CLOSED)
+        return coil__fail(COIL_EREUSED, "coroutine '%s' has ended", coro->type->name);
+    if (coro->object.state == COIL__CORO_STARTED && (!coro->driver || coro->driver->running))
+        return coil__fail(COIL_ERUNTIME, "coroutine '%s' is running, or belongs to a task",
+                          coro->type->name);
+    return 0;
+}
+
+int coil_coro_send(coil_coro *coro, coil_value *value_out)
+{
+    int rc = check_resumable(coro);
+    if (rc == 0 && coro->object.state == COIL__CORO_CREATED)
+        rc = make_driver(coro);
+    if (rc < 0)
+        return rc;
+    resume(coro->driver);
+    return outcome(coro->driver, value_out);
+}
+
+int coil_coro_throw(coil_coro *coro, int code, coil_value *value_out)
+{
+    int rc = check_resumable(coro);
+    if (rc < 0)
+        return rc;
+    if (coro->object.state == COIL__CORO_CREATED) {
+        coil__coro_end(coro);
+        return code;
+    }
+    coro->driver->thrown = code;
+    resume(coro->driver);
+    return outcome(coro->driver, value_out);
+}
+
+coil_future *coil_coro_awaits(const coil_coro *coro)
+{
+    return coro->driver ? coro->driver->awaits : NULL;
+}
+
+/* Resumes a suspended coroutine for the last time. */
+static int close_driven(coil_coro *coro)
+{
+    struct coil__driver *driver = coro->driver;
+    driver->closing = true;
+    driver->thrown = COIL_ECLOSING;
+    resume(driver);
+    int rc = outcome(driver, NULL);
+    return rc == COIL_ECLOSING || rc == COIL_ECANCELED ? 0 : rc;
+}
+
+int coil_coro_close(coil_coro *coro)
+{
+    int rc = 0;
+    if (!coro)
+        return 0;
+    if (coro->object.state == COIL__CORO_CREATED)
+        coil__coro_end(coro);
+    else if (coro->object.state == COIL__CORO_STARTED && (!coro->driver || coro->driver->running))
+        rc = coil__fail(COIL_ERUNTIME, "coroutine '%s' is running, or belongs to a task",
+                        coro->type->name);
+    else if (coro->driver && !coro->driver->ended)
+        rc = close_driven(coro);
+    coil__unref(&coro->object);
+    return rc;
+}

@@ -1,0 +1,77 @@
+/* Futures, inside the library. The public half is <coil/future.h>. */
+#ifndef COIL_TASKS_FUTURE_H
+#define COIL_TASKS_FUTURE_H
+
+#include <coil/future.h>
+#include "base/list.h"
+#include "base/object.h"
+#include "loop/loop.h"
+
+enum coil__future_state {
+    COIL__FUTURE_PENDING,
+    COIL__FUTURE_DONE,
+    COIL__FUTURE_FAILED,
+    COIL__FUTURE_CANCELLED,
+};
+
+enum coil__future_flag {
+    COIL__FUTURE_UNREAD = 1,    /* failed, and nobody has looked */
+    COIL__FUTURE_GATHERING = 2, /* of coil_gather: cancelling it cancels the children */
+};
+
+struct coil_future {
+    struct coil__object object; /* .state: enum coil__future_state */
+    coil_loop *loop;            /* one reference */
+    struct coil__link waiters;  /* struct coil__waiter, in the order in which they came */
+    union {
+        coil_value value; /* DONE */
+        struct {
+            coil_error *error; /* FAILED, CANCELLED: the record, owned; NULL: none */
+            int code;
+        };
+    };
+};
+
+/* Whoever is to be told that a future is done: a task, a callback, a gathering. Told once, in the moment
+ * of completion, when it has been taken off the list; it queues what is to run, and runs nothing. */
+struct coil__waiter {
+    struct coil__link link;
+    void (*wake)(struct coil__waiter *self, coil_future *future);
+};
+
+extern const struct coil__type coil__future_type;
+
+/* In the caller's memory: pending, one reference. */
+void coil__future_init(coil_future *future, const struct coil__type *type, coil_loop *loop);
+/* Gives back what a future owns, reports an error nobody has looked at. */
+void coil__future_fini(coil_future *future);
+
+static inline bool coil__future_pending(const coil_future *future)
+{
+    return future->object.state == COIL__FUTURE_PENDING;
+}
+
+static inline void coil__future_await(coil_future *future, struct coil__waiter *waiter)
+{
+    coil__list_append(&future->waiters, &waiter->link);
+}
+
+/* Complete a pending future, task or not, and wake its waiters. value and error are consumed. */
+void coil__future_finish(coil_future *future, coil_value value);
+void coil__future_fail(coil_future *future, int code, coil_error *error);
+void coil__future_finish_cancelled(coil_future *future, coil_error *error);
+
+/* coil_future_cancel with a record for the message (borrowed, or NULL). */
+bool coil__future_cancel(coil_future *future, coil_error *message);
+
+/* What a done future is worth, raised in the running task: 0 and a view of the value, or the code. */
+int coil__future_outcome(coil_future *future, coil_value *value_out);
+
+/* The record for a cancel message: NULL for none, or when there is no memory for it. */
+coil_error *coil__cancel_record(const char *message);
+
+/* Cancelling, by kind of future. Implemented where the kinds are. */
+bool coil__task_cancel(coil_future *task, coil_error *message);
+bool coil__gathering_cancel(coil_future *gathering, coil_error *message);
+
+#endif

@@ -1,0 +1,413 @@
+/* Steps: how tasks get the processor, hand it on, and end.
+ *
+ *     loop's stack ----> task ----> task ----> task ----> loop's stack
+ *                  step      suspend   suspend     suspend (a callback is next, or the turn is over)
+ *
+ * A task that suspends looks for what is next itself and switches straight to it. It visits the loop's
+ * stack only for a user's callback, which must not run on a task's stack, and to poll. A task gets its
+ * stack with its first step, and the stack of one that ends serves the next new task on the spot: a
+ * thousand short tasks run on one stack, without a switch. */
+#include "tasks/task.h"
+
+#include <assert.h>
+#include "base/error.h"
+#include "loop/trace.h"
+
+enum { CLOSING_AWAITS_MAX = 1000 }; /* a coroutine that ignores its end that often is given up */
+
+static void task_main(void *arg, intptr_t value);
+
+/* ---- what is next ------------------------------------------------------------------------------- */
+
+/* The next task of this batch, or of the next one; runs what the library has queued on the way. NULL:
+ * only the loop's own stack can go on. */
+static inline struct coil__task *next_task(coil_loop *loop)
+{
+    for (;;) {
+        struct coil__ready *entry = loop->batch;
+        if (!entry) {
+            if (!coil__loop_next_batch(loop))
+                return NULL;
+            entry = loop->batch;
+        }
+        if (entry->run == coil__handle_run)
+            return NULL;
+        loop->batch = entry->next;
+        if (COIL_UNLIKELY(entry->run != NULL)) {
+            coil__thread.task = NULL;
+            entry->run(entry);
+            continue;
+        }
+        return coil__ready_task(entry);
+    }
+}
+
+/* Ends a task that has no stack, with a code. */
+static void end_without_step(struct coil__task *task, int code)
+{
+    struct coil__task *running = coil__thread.task;
+    coil__thread.task = task;
+    coil__task_finish(task, code, coil_nil());
+    coil__thread.task = running;
+    coil__unref(&task->future.object);
+}
+
+static uint32_t stack_class_bytes(const struct coil__stack *stack)
+{
+    return (uint32_t)COIL__STACK_MIN_BYTES << stack->size_class;
+}
+
+/* A stack for a new task's first step. False: there is none, and the task has failed. */
+static bool bind_stack(struct coil__task *task)
+{
+    task->stack = coil__stack_take(&task->future.loop->stacks, task->stack_bytes);
+    if (!task->stack) {
+        if (task->future.loop->slow & COIL__SLOW_STEPS)
+            coil__slow_begin(task->future.loop, &task->future);
+        end_without_step(task, COIL_ENOMEM);
+        return false;
+    }
+    task->sp = coil__switch_prepare(task->stack->low, task->stack->bytes, task_main, task);
+    return true;
+}
+
+/* ---- switching ---------------------------------------------------------------------------------- */
+
+/* What the call that a task waits in is to return: 0, or the cancellation that is due. If what it waited
+ * for was itself cancelled, that is the cancellation. */
+static __attribute__((noinline)) intptr_t deliver(struct coil__task *task)
+{
+    if (task->flags & COIL__TASK_CLOSING)
+        return COIL_ECLOSING;
+    if (!(task->flags & COIL__TASK_STARTED))
+        return 0; /* task_main sees to it */
+    task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+    struct coil__wait *wait = task->waiting;
+    if (wait && wait->future) {
+        wait->future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
+        if (coil_future_cancelled(wait->future))
+            return 0;
+    }
+    if (wait && !wait->future && wait->state == COIL__WAIT_CANCELLED)
+        return 0;
+    return coil__fail_with(COIL_ECANCELED, task->cancel_error);
+}
+
+/* Makes a task the running one; gives what its wait is to return. */
+static inline intptr_t enter(coil_loop *loop, struct coil__task *task)
+{
+    coil__thread.task = task;
+    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_STEPS))
+        coil__slow_begin(loop, &task->future);
+    if (COIL_UNLIKELY(task->flags & (COIL__TASK_MUST_CANCEL | COIL__TASK_CLOSING)))
+        return deliver(task);
+    return 0;
+}
+
+static struct coil__stack *running_stack(void)
+{
+    if (coil__thread.driver)
+        return coil__thread.driver->stack;
+    return coil__thread.task ? coil__thread.task->stack : NULL;
+}
+
+/* Leaves an eager first step (or the close of a task): back to whoever began it. */
+static intptr_t return_to_creator(struct coil__task *task)
+{
+    struct coil__return *creator = task->creator;
+    task->creator = NULL;
+    return coil__fiber_switch(&task->sp, task->stack, creator->sp, creator->stack, 0, false);
+}
+
+static __attribute__((noinline)) intptr_t suspend_slowly(struct coil__task *task,
+                                                         coil_step_end how)
+{
+    coil_loop *loop = task->future.loop;
+    if (loop->slow & COIL__SLOW_STEPS)
+        coil__slow_end(loop, &task->future, how, NULL);
+    if (task->creator)
+        return return_to_creator(task);
+    struct coil__task *next;
+    do {
+        next = next_task(loop);
+    } while (next && !next->sp && !bind_stack(next));
+    if (!next) {
+        coil__thread.task = NULL;
+        return coil__fiber_switch(&task->sp, task->stack, loop->sp, NULL, 0, false);
+    }
+    intptr_t value = enter(loop, next);
+    if (next == task)
+        return value;
+    return coil__fiber_switch(&task->sp, task->stack, next->sp, next->stack, value, false);
+}
+
+/* Suspends the running task, which is queued or will be, and returns what its wait is to return. The
+ * short way is for the case that a task which has begun is next; it ends in a tail call, so that no frame
+ * of ours lies between the caller's and the switch (see switch_x86_64.S). */
+static inline intptr_t suspend(struct coil__task *task, coil_step_end how)
+{
+    coil_loop *loop = task->future.loop;
+    if (COIL_UNLIKELY(loop->slow != 0 || task->creator != NULL))
+        return suspend_slowly(task, how);
+    struct coil__ready *entry = loop->batch;
+    if (!entry) {
+        if (!loop->next.head || loop->turns_left <= 1 ||
+            COIL_UNLIKELY(atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL))
+            return suspend_slowly(task, how);
+        loop->turns_left--;
+        entry = loop->batch = coil__queue_take_all(&loop->next);
+    }
+    if (COIL_UNLIKELY(entry->run != NULL))
+        return suspend_slowly(task, how);
+    struct coil__task *next = coil__ready_task(entry);
+    if (COIL_UNLIKELY(!next->sp || next == task ||
+                      (next->flags & (COIL__TASK_MUST_CANCEL | COIL__TASK_CLOSING))))
+        return suspend_slowly(task, how);
+    loop->batch = entry->next;
+    coil__thread.task = next;
+    return coil__fiber_switch(&task->sp, task->stack, next->sp, next->stack, 0, false);
+}
+
+void coil__task_step_from_loop(coil_loop *loop, struct coil__ready *ready)
+{
+    struct coil__task *task = coil__ready_task(ready);
+    if (!task->sp && !bind_stack(task))
+        return;
+    intptr_t value = enter(loop, task);
+    (void)coil__fiber_switch(&loop->sp, NULL, task->sp, task->stack, value, false);
+    coil__thread.task = NULL;
+}
+
+/* Runs a task on the spot, on its own stack, until it suspends or ends. */
+static void run_nested(struct coil__task *task, intptr_t value)
+{
+    struct coil__thread old = coil__thread;
+    struct coil__return here = { .stack = running_stack() };
+    task->creator = &here;
+    coil__thread.driver = NULL;
+    if (value == 0)
+        value = enter(task->future.loop, task);
+    else
+        coil__thread.task = task;
+    (void)coil__fiber_switch(&here.sp, here.stack, task->sp, task->stack, value, false);
+    coil__thread.task = old.task;
+    coil__thread.driver = old.driver;
+}
+
+void coil__task_run_eagerly(struct coil__task *task)
+{
+    if (bind_stack(task))
+        run_nested(task, 0);
+}
+
+void coil__task_close(struct coil__task *task)
+{
+    task->flags |= COIL__TASK_CLOSING;
+    if (task->sp)
+        run_nested(task, COIL_ECLOSING);
+    else
+        end_without_step(task, COIL_ECLOSING);
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------ */
+
+void coil__task_push(struct coil__task *task)
+{
+    coil_loop *loop = task->future.loop;
+    coil__loop_push(loop, &task->ready);
+    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_TRACE))
+        coil__trace_woken(loop, &task->future,
+                          coil__thread.task ? &coil__thread.task->future : NULL);
+}
+
+int coil__task_yield(struct coil__task *task)
+{
+    coil_loop *loop = task->future.loop;
+    if (COIL_UNLIKELY(task->flags & COIL__TASK_CLOSING))
+        return coil__task_wait(task, NULL);
+    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_TRACE))
+        coil__trace_waits(loop, &task->future,
+                          &(coil_wait_info){ .size = sizeof(coil_wait_info),
+                                             .kind = COIL_WAIT_YIELD,
+                                             .fd = -1,
+                                             .operation = "sleep" });
+    coil__loop_push(loop, &task->ready);
+    return (int)suspend(task, COIL_STEP_READY);
+}
+
+static bool wait_pending(const struct coil__wait *wait)
+{
+    return wait->future ? coil__future_pending(wait->future) : wait->state == COIL__WAIT_PENDING;
+}
+
+/* An await of a task that is being closed. */
+static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait)
+{
+    if (wait && wait_pending(wait))
+        (void)wait->detach(wait);
+    /* Nobody counts requests to cancel any more: the count serves for this. */
+    if (++task->cancels < CLOSING_AWAITS_MAX)
+        return coil__fail_plain(COIL_ECLOSING);
+    if (task->cancels == CLOSING_AWAITS_MAX)
+        COIL__REPORT(task->future.loop, .event = COIL_EVENT_CLOSE_IGNORED,
+                     .message = "a task that is being closed goes on awaiting; it is given up",
+                     .future = &task->future);
+    /* Its stack is never continued: what it owns is lost, and the report above says so. */
+    (void)return_to_creator(task);
+    __builtin_unreachable();
+}
+
+static bool wait_cancel(struct coil__wait *wait, coil_error *message)
+{
+    if (wait->future)
+        return coil__future_cancel(wait->future, message);
+    if (wait->state != COIL__WAIT_PENDING)
+        return false;
+    wait->error = coil_ref(message);
+    if (wait->detach(wait)) {
+        wait->state = COIL__WAIT_CANCELLED;
+        coil__task_push(wait->task);
+    } else {
+        wait->state = COIL__WAIT_CANCELLING;
+    }
+    return true;
+}
+
+static void trace_wait(struct coil__task *task, const struct coil__wait *wait)
+{
+    coil_wait_info info = { .size = sizeof info,
+                            .kind = wait->kind,
+                            .future = wait->future,
+                            .when = wait->when,
+                            .fd = wait->fd,
+                            .operation = wait->operation };
+    coil__trace_waits(task->future.loop, &task->future, &info);
+}
+
+int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
+{
+    if (COIL_UNLIKELY(task->flags & COIL__TASK_CLOSING))
+        return refuse_to_wait(task, wait);
+    task->waiting = wait;
+    if (COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL) &&
+        wait_cancel(wait, task->cancel_error))
+        task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+    if (COIL_UNLIKELY(task->future.loop->slow & COIL__SLOW_TRACE))
+        trace_wait(task, wait);
+
+    int rc = (int)suspend(task, COIL_STEP_WAITING);
+    task->waiting = NULL;
+    if (COIL_UNLIKELY(rc == COIL_ECLOSING) && wait_pending(wait))
+        (void)wait->detach(wait);
+    if (COIL_UNLIKELY(!wait->future && wait->state == COIL__WAIT_CANCELLED && rc == 0))
+        rc = coil__fail_with(COIL_ECANCELED, wait->error);
+    if (COIL_UNLIKELY(wait->error != NULL))
+        coil_unref(wait->error);
+    return rc;
+}
+
+void coil__wait_over(struct coil__wait *wait)
+{
+    wait->state = COIL__WAIT_OVER;
+    coil__task_push(wait->task);
+}
+
+/* ---- cancelling --------------------------------------------------------------------------------- */
+
+/* From task to task down to what the innermost one waits for: a loop, since the way may be long. A circle
+ * of tasks that await one another ends where it was entered. */
+bool coil__task_cancel(coil_future *future, coil_error *message)
+{
+    struct coil__task *first = coil__as_task(future), *task = first;
+    if (!coil__future_pending(future))
+        return false;
+    for (;;) {
+        task->cancels++;
+        task->flags |= COIL__TASK_VISITED;
+        struct coil__wait *wait = task->waiting;
+        coil_future *inner = wait ? wait->future : NULL;
+        if (inner && inner->object.type == &coil__task_type && coil__future_pending(inner) &&
+            !(coil__as_task(inner)->flags & COIL__TASK_VISITED)) {
+            task = coil__as_task(inner);
+            continue;
+        }
+        bool circle = inner && inner->object.type == &coil__task_type &&
+                      coil__future_pending(inner);
+        if (!circle && wait && wait_cancel(wait, message))
+            break;
+        task->flags |= COIL__TASK_MUST_CANCEL;
+        coil_error *old = task->cancel_error;
+        task->cancel_error = coil_ref(message);
+        coil_unref(old);
+        break;
+    }
+    for (struct coil__task *visited = first;; visited = coil__as_task(visited->waiting->future)) {
+        visited->flags &= ~(unsigned)COIL__TASK_VISITED;
+        if (visited == task)
+            return true;
+    }
+}
+
+/* ---- beginning and ending ----------------------------------------------------------------------- */
+
+static void run_body(struct coil__task *task)
+{
+    coil_value value = coil_nil();
+    int rc;
+    if (COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL)) {
+        task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+        rc = coil__fail_with(COIL_ECANCELED, task->cancel_error);
+    } else {
+        task->flags |= COIL__TASK_STARTED;
+        task->innermost = task->coro;
+        rc = coil__coro_call(task->coro, &value);
+        task->innermost = NULL;
+    }
+    coil__task_finish(task, rc, value);
+}
+
+/* On the task's own stack, from its first step on; and on, for the tasks that inherit the stack. */
+static void task_main(void *arg, intptr_t value)
+{
+    struct coil__task *task = arg;
+    (void)value; /* a cancellation before the first step is found by run_body */
+    coil__fiber_entered(task->stack);
+    for (;;) {
+        coil_loop *loop = task->future.loop;
+        struct coil__stack *stack = task->stack;
+        run_body(task);
+        struct coil__return *creator = task->creator;
+        task->creator = NULL;
+        task->stack = NULL;
+        coil__unref(&task->future.object); /* the loop's; it may be the last */
+
+        struct coil__task *next = NULL;
+        if (!creator && loop->leave_code == 0) {
+            do {
+                next = next_task(loop);
+                if (next && !next->sp && next->stack_bytes == stack_class_bytes(stack))
+                    break;
+            } while (next && !next->sp && !bind_stack(next));
+        }
+        if (next && !next->sp) {
+            next->stack = stack;
+            next->sp = stack; /* anything but NULL: it has begun */
+            (void)enter(loop, next);
+            task = next;
+            continue;
+        }
+
+        void *dead;
+        coil__stack_give(&loop->stacks, stack);
+        if (creator) {
+            (void)coil__fiber_switch(&dead, stack, creator->sp, creator->stack, 0, true);
+        } else if (next) {
+            intptr_t result = enter(loop, next);
+            (void)coil__fiber_switch(&dead, stack, next->sp, next->stack, result, true);
+        } else {
+            coil__thread.task = NULL;
+            (void)coil__fiber_switch(&dead, stack, loop->sp, NULL, 0, true);
+        }
+        __builtin_unreachable();
+    }
+}

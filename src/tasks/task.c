@@ -1,0 +1,428 @@
+#include "tasks/task.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+#include "base/error.h"
+#include "loop/trace.h"
+#include "platform/overflow.h"
+
+/* Task-1, Task-2...: numbered through the process, as asyncio does. */
+static atomic_uint next_id = 1;
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+static void task_destroy(void *object)
+{
+    struct coil__task *task = object;
+    if (task->coro) {
+        coil__coro_end(task->coro);
+        coil_unref(task->coro);
+    }
+    coil__future_fini(&task->future);
+    coil_unref(task->context);
+    coil_unref(task->cancel_error);
+    coil__errors_clear(&task->errors);
+    coil__free(task->name);
+    coil__block_give(task, sizeof *task);
+}
+
+const struct coil__type coil__task_type = { COIL__KIND_TASK, "task", task_destroy };
+
+/* The size class that bytes fall into; 0 if there is none. */
+static uint32_t stack_class(size_t bytes)
+{
+    if (bytes > COIL__STACK_MAX_BYTES)
+        return 0;
+    uint32_t class = COIL__STACK_MIN_BYTES;
+    while (class < bytes)
+        class *= 2;
+    return class;
+}
+
+/* A task in memory, complete but for its coroutine: all that can fail has not failed. */
+static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *options)
+{
+    size_t wanted = options && options->stack_size ? options->stack_size : loop->default_stack_bytes;
+    uint32_t stack_bytes = stack_class(wanted);
+    if (COIL_UNLIKELY(stack_bytes == 0)) {
+        coil__fail(COIL_EINVAL, "a stack of %zu bytes", wanted);
+        return NULL;
+    }
+    coil_context *context = options ? coil_ref(options->context) : NULL;
+    if (!context && coil__context_inherit(&context) < 0)
+        return NULL;
+    char *name = NULL;
+    if (options && options->name && !(name = coil__strdup(options->name)))
+        goto no_memory;
+    struct coil__task *task = coil__block_take(sizeof *task);
+    if (COIL_UNLIKELY(!task))
+        goto no_memory;
+
+    coil__future_init(&task->future, &coil__task_type, loop);
+    memset((char *)task + sizeof task->future, 0, sizeof *task - sizeof task->future);
+    task->stack_bytes = stack_bytes;
+    task->context = context;
+    task->name = name;
+    if (!name)
+        task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    return task;
+
+no_memory:
+    coil__free(name);
+    coil_unref(context);
+    return coil__fail_null(COIL_ENOMEM);
+}
+
+/* Consumes the coroutine, of which nothing will run. */
+static coil_task *give_up(coil_coro *coro)
+{
+    (void)coil_coro_close(coro); /* the caller has recorded what went wrong */
+    return NULL;
+}
+
+coil_task *coil_task_new(coil_loop *loop, coil_coro *coro, const coil_task_options *options)
+{
+    if (!coro)
+        return coil__fail_null(COIL_ENOMEM);
+    if (coil__loop_open_for_work(loop) < 0)
+        return give_up(coro);
+    struct coil__task *task = task_alloc(loop, options);
+    if (COIL_UNLIKELY(!task))
+        return give_up(coro);
+    if (COIL_UNLIKELY(coil__coro_start(coro) < 0)) {
+        coil__unref(&task->future.object);
+        coil_unref(coro);
+        return NULL;
+    }
+    coro->caller = NULL;
+    coro->owner = task;
+    task->coro = coro;
+    coil__list_append(&loop->tasks, &task->all);
+    coil__ref(&task->future.object); /* the loop's, until the task is done */
+    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_TRACE))
+        coil__trace_created(loop, &task->future);
+
+    if (options && options->eager && coil__thread.loop == loop) {
+        coil__task_run_eagerly(task);
+    } else {
+        coil__loop_push(loop, &task->ready);
+        if (COIL_UNLIKELY(!loop->running))
+            coil__loop_kick(loop);
+    }
+    return &task->future;
+}
+
+coil_task *coil_create_task_with(coil_loop *loop, coil_coro *coro,
+                                 const coil_task_options *options)
+{
+    if (!coro)
+        return coil__fail_null(COIL_ENOMEM);
+    loop = coil__loop_or_running(loop);
+    if (!loop)
+        return give_up(coro);
+    if (loop->task_factory)
+        return loop->task_factory(loop, coro, options, loop->task_factory_arg);
+    return coil_task_new(loop, coro, options);
+}
+
+coil_task *coil_create_task(coil_coro *coro)
+{
+    return coil_create_task_with(NULL, coro, NULL);
+}
+
+int coil_spawn(coil_coro *coro)
+{
+    coil_task *task = coil_create_task(coro);
+    if (!task)
+        return coil_error_last();
+    coil_unref(task);
+    return 0;
+}
+
+coil_task *coil_eager_task_factory(coil_loop *loop, coil_coro *coro,
+                                   const coil_task_options *options, void *arg)
+{
+    (void)arg;
+    coil_task_options eager = COIL_TASK_OPTIONS_INIT;
+    if (options)
+        eager = *options;
+    eager.eager = true;
+    return coil_task_new(loop, coro, &eager);
+}
+
+void coil_set_task_factory(coil_loop *loop, coil_task_factory factory, void *arg)
+{
+    loop = coil__loop_or_running(loop);
+    if (!loop)
+        return;
+    loop->task_factory = factory;
+    loop->task_factory_arg = arg;
+}
+
+coil_task_factory coil_get_task_factory(coil_loop *loop)
+{
+    loop = coil__loop_or_running(loop);
+    return loop ? loop->task_factory : NULL;
+}
+
+int coil_set_default_stack_size(coil_loop *loop, size_t bytes)
+{
+    loop = coil__loop_or_running(loop);
+    if (!loop)
+        return COIL_ENOLOOP;
+    if (bytes < COIL__STACK_MIN_BYTES || stack_class(bytes) == 0)
+        return coil__fail(COIL_EINVAL, "a stack of %zu bytes", bytes);
+    loop->default_stack_bytes = bytes;
+    return 0;
+}
+
+/* ---- ending ------------------------------------------------------------------------------------- */
+
+static bool leaves_loop(int code)
+{
+    return code == COIL_EEXIT || code == COIL_EINTERRUPT;
+}
+
+void coil__task_finish(struct coil__task *task, int rc, coil_value value)
+{
+    coil_loop *loop = task->future.loop;
+    coil_coro *coro = task->coro;
+    task->coro = NULL;
+    coil__coro_end(coro);
+    coil__unref(&coro->object);
+    coil__list_remove(&task->all);
+
+    bool cancelled = rc == COIL_ECANCELED || (rc == COIL_ECLOSING && task->flags & COIL__TASK_CLOSING);
+    if (rc >= 0 && COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL)) {
+        /* Returning does not escape a cancellation that is due. */
+        cancelled = true;
+        coil__fail_with(COIL_ECANCELED, task->cancel_error);
+        rc = COIL_ECANCELED;
+    }
+    task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+
+    coil_step_end how = COIL_STEP_DONE;
+    if (COIL_UNLIKELY(rc < 0)) {
+        coil_value_clear(&value);
+        coil_error *error = coil__errors_take(&task->errors, rc);
+        how = cancelled ? COIL_STEP_CANCELLED : COIL_STEP_FAILED;
+        if (leaves_loop(rc))
+            coil__loop_leave(loop, rc, coil_ref(error));
+        if (cancelled)
+            coil__future_finish_cancelled(&task->future, error);
+        else
+            coil__future_fail(&task->future, rc, error);
+    } else {
+        coil__future_finish(&task->future, value);
+    }
+    if (COIL_UNLIKELY(task->errors != NULL))
+        coil__errors_clear(&task->errors);
+    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_STEPS)) {
+        coil__slow_end(loop, &task->future, how, NULL);
+        if (loop->slow & COIL__SLOW_TRACE)
+            coil__trace_done(loop, &task->future);
+    }
+}
+
+static void close_task(struct coil__task *task)
+{
+    COIL__REPORT(task->future.loop, .event = COIL_EVENT_TASK_LOST,
+                 .message = "a task was still pending when its loop was closed",
+                 .future = &task->future);
+    coil__task_close(task);
+}
+
+void coil__loop_close_tasks(coil_loop *loop)
+{
+    while (!coil__list_empty(&loop->tasks))
+        close_task(COIL__CONTAINER(loop->tasks.next, struct coil__task, all));
+    coil__coros_report_unused(loop);
+}
+
+/* ---- what other layers ask ---------------------------------------------------------------------- */
+
+coil_error **coil__task_errors(struct coil__task *task)
+{
+    return &task->errors;
+}
+
+unsigned coil__task_id(struct coil__task *task)
+{
+    return task->id;
+}
+
+coil_context **coil__task_context_slot(struct coil__task *task)
+{
+    return &task->context;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------- */
+
+bool coil_is_task(const void *object)
+{
+    return coil__kind_of(object) == COIL__KIND_TASK;
+}
+
+coil_task *coil_current_task(void)
+{
+    struct coil__task *task = coil__thread.task;
+    return task ? &task->future : NULL;
+}
+
+size_t coil_all_tasks(coil_loop *loop, coil_task **tasks, size_t room)
+{
+    loop = coil__loop_or_running(loop);
+    if (!loop)
+        return 0;
+    size_t count = 0;
+    for (struct coil__link *link = loop->tasks.next; link != &loop->tasks; link = link->next) {
+        if (count < room)
+            tasks[count] = &COIL__CONTAINER(link, struct coil__task, all)->future;
+        count++;
+    }
+    return count;
+}
+
+/* The task behind a future, or NULL with COIL_ETYPE. */
+static struct coil__task *require_task(const coil_task *future)
+{
+    if (future->object.type->kind != COIL__KIND_TASK)
+        return coil__fail_null(COIL_ETYPE);
+    return coil__as_task((coil_task *)(uintptr_t)future);
+}
+
+bool coil_task_cancel(coil_task *task, const char *message)
+{
+    return coil_future_cancel(task, message);
+}
+
+int coil_task_cancelling(const coil_task *future)
+{
+    struct coil__task *task = require_task(future);
+    return task ? task->cancels : COIL_ETYPE;
+}
+
+int coil_task_uncancel(coil_task *future)
+{
+    struct coil__task *task = require_task(future);
+    if (!task)
+        return COIL_ETYPE;
+    if (task->cancels > 0 && --task->cancels == 0)
+        task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+    return task->cancels;
+}
+
+const char *coil_task_get_name(coil_task *future)
+{
+    struct coil__task *task = require_task(future);
+    if (!task)
+        return "future";
+    if (!task->name) {
+        char text[24];
+        snprintf(text, sizeof text, "Task-%u", task->id);
+        task->name = coil__strdup(text);
+    }
+    return task->name ? task->name : "Task";
+}
+
+int coil_task_set_name(coil_task *future, const char *name)
+{
+    struct coil__task *task = require_task(future);
+    if (!task)
+        return COIL_ETYPE;
+    char *copy = coil__strdup(name);
+    if (!copy)
+        return coil__fail_plain(COIL_ENOMEM);
+    coil__free(task->name);
+    task->name = copy;
+    return 0;
+}
+
+coil_coro *coil_task_get_coro(const coil_task *future)
+{
+    struct coil__task *task = require_task(future);
+    return task ? task->coro : NULL;
+}
+
+coil_context *coil_task_get_context(coil_task *future)
+{
+    struct coil__task *task = require_task(future);
+    return task ? coil__context_materialise(&task->context) : NULL;
+}
+
+size_t coil_task_get_stack(const coil_task *future, coil_coro **coros, size_t room)
+{
+    struct coil__task *task = require_task(future);
+    if (!task || !task->coro)
+        return 0;
+    size_t count = 0;
+    for (coil_coro *coro = task->innermost ? task->innermost : task->coro; coro;
+         coro = coro->caller) {
+        if (count < room)
+            coros[count] = coro;
+        count++;
+    }
+    return count;
+}
+
+static void print_coro(const coil_coro *coro, FILE *file)
+{
+    if (coro->caller)
+        print_coro(coro->caller, file);
+    fprintf(file, "  %s:%d in %s\n", coro->type->file, coro->type->line, coro->type->name);
+}
+
+void coil_task_print_stack(coil_task *future, FILE *file)
+{
+    struct coil__task *task = require_task(future);
+    if (!task)
+        return;
+    if (!task->coro) {
+        fprintf(file, "%s is done\n", coil_task_get_name(future));
+        return;
+    }
+    fprintf(file, "Stack of %s (innermost last):\n", coil_task_get_name(future));
+    print_coro(task->innermost ? task->innermost : task->coro, file);
+}
+
+size_t coil_task_stack_used(const coil_task *future, size_t *size_out)
+{
+    struct coil__task *task = require_task(future);
+    bool has = task && task->stack;
+    if (size_out)
+        *size_out = has ? task->stack->bytes : 0;
+    return has ? coil__stack_high_water(task->stack) : 0;
+}
+
+/* ---- overflow ----------------------------------------------------------------------------------- */
+
+/* In a signal handler: write(2) only. */
+bool coil__task_describe_overflow(const void *fault_address)
+{
+    struct coil__task *task = coil__thread.task;
+    if (!task || !task->stack || !coil__stack_guard_hit(task->stack, fault_address))
+        return false;
+    coil__overflow_puts("coil: stack overflow in ");
+    if (task->name) {
+        coil__overflow_puts(task->name);
+    } else {
+        coil__overflow_puts("Task-");
+        coil__overflow_putu(task->id);
+    }
+    coil__overflow_puts(": its stack of ");
+    coil__overflow_putu(task->stack->bytes);
+    coil__overflow_puts(" bytes is used up.\nIts coroutines, innermost first:\n");
+    for (coil_coro *coro = task->innermost; coro; coro = coro->caller) {
+        coil__overflow_puts("  ");
+        coil__overflow_puts(coro->type->name);
+        coil__overflow_puts(" (");
+        coil__overflow_puts(coro->type->file);
+        coil__overflow_puts(":");
+        coil__overflow_putu((size_t)coro->type->line);
+        coil__overflow_puts(")\n");
+    }
+    coil__overflow_puts("Give it more with coil_task_options.stack_size, or keep large arrays off the "
+                        "stack.\n");
+    return true;
+}

@@ -1,0 +1,170 @@
+/* Tasks and coroutines, inside the library. The public halves are <coil/task.h> and <coil/coro.h>.
+ *
+ * A task is queued, runs, and waits, in turn. While it waits, `waiting` points to a struct coil__wait
+ * on its own stack, which says for what, and how to stop waiting. */
+#ifndef COIL_TASKS_TASK_H
+#define COIL_TASKS_TASK_H
+
+#include <coil/task.h>
+#include "platform/fiber.h"
+#include "tasks/future.h"
+
+/* ---- coroutine objects -------------------------------------------------------------------------- */
+
+struct coil_coro {
+    struct coil__object object; /* .state: enum coro_state of coro.c */
+    const coil_coro_type *type;
+    union {
+        struct coil__link unused; /* CREATED: in loop->coros, if there was a loop */
+        struct {
+            coil_coro *caller; /* who awaits it, inline; NULL: a task or a driver */
+            void *owner;       /* the task or driver in which it runs */
+        };
+    };
+    struct coil__driver *driver; /* if it is driven by hand */
+    const void *made_at;         /* return address of the call that made it; in debug mode */
+    uint32_t arg_bytes;
+    _Alignas(16) char args[];
+};
+
+enum coil__coro_state { COIL__CORO_CREATED, COIL__CORO_STARTED, COIL__CORO_CLOSED };
+
+enum coil__coro_flag { COIL__CORO_RAN = 1 /* its body has begun: it cares for its arguments */ };
+
+static inline int coil__coro_call(coil_coro *coro, coil_value *value_out)
+{
+    coro->object.flags |= COIL__CORO_RAN;
+    return coro->type->entry(coro->args, value_out);
+}
+
+/* CREATED to STARTED, off the list of unused ones. 0, or COIL_EREUSED. */
+int coil__coro_start(coil_coro *coro);
+/* Ends a coroutine that was started, or never will be, without a report. */
+void coil__coro_end(coil_coro *coro);
+/* At the end of a loop: reports those that were made in it and never used. */
+void coil__coros_report_unused(coil_loop *loop);
+
+/* ---- what a task waits for ---------------------------------------------------------------------- */
+
+enum coil__wait_state {
+    COIL__WAIT_PENDING,
+    COIL__WAIT_OVER,       /* happened: the task is queued */
+    COIL__WAIT_CANCELLED,  /* taken back: the task is queued */
+    COIL__WAIT_CANCELLING, /* asked to end; will be OVER or CANCELLED when the backend says so */
+};
+
+struct coil__wait {
+    coil_wait_kind kind;
+    uint8_t state;       /* enum coil__wait_state; not used with a future */
+    coil_future *future; /* FUTURE, TASK */
+    /* Stops waiting: takes the wait off whatever list or heap it is in. False: cannot be done at once.
+     * Called while PENDING only. */
+    bool (*detach)(struct coil__wait *self);
+    struct coil__task *task;
+    coil_error *error; /* CANCELLED: the message, owned */
+    const char *operation;
+    double when;
+    int fd;
+};
+
+#define COIL__WAIT_INIT(kind_, operation_, detach_)                                                \
+    {                                                                                              \
+        .kind = (kind_), .operation = (operation_), .detach = (detach_), .fd = -1,                 \
+        .task = coil__thread.task                                                                  \
+    }
+
+/* Suspends the running task until the wait is over. Returns 0 (look at what was waited for), or
+ *   COIL_ECANCELED  and the wait is detached (a future's own cancellation is not told here), or, if
+ *                   wait->state is COIL__WAIT_OVER, it had happened before the cancellation came
+ *   COIL_ECLOSING   and the wait is detached
+ * The caller has linked the wait to what will end it. */
+int coil__task_wait(struct coil__task *task, struct coil__wait *wait);
+
+/* Ends a wait: queues its task. */
+void coil__wait_over(struct coil__wait *wait);
+
+/* ---- tasks -------------------------------------------------------------------------------------- */
+
+enum coil__task_flag {
+    COIL__TASK_MUST_CANCEL = 1, /* a cancellation is to be delivered at the next step */
+    COIL__TASK_CLOSING = 2,     /* every await fails */
+    COIL__TASK_STARTED = 4,     /* its body has begun */
+    COIL__TASK_DRIVING = 8,     /* a coroutine driven by hand runs in its step */
+    COIL__TASK_VISITED = 16,    /* by a cancellation on its way down */
+};
+
+/* A stack to go back to. */
+struct coil__return {
+    void *sp;
+    struct coil__stack *stack; /* NULL: the thread's own */
+};
+
+struct coil__task {
+    coil_future future;
+    struct coil__ready ready; /* .run is NULL */
+    void *sp;                 /* while suspended; NULL before the first step */
+    unsigned flags;           /* enum coil__task_flag */
+    int cancels;              /* open requests */
+    struct coil__stack *stack; /* NULL before the first step, and after the last */
+    struct coil__wait *waiting;
+    coil_coro *innermost; /* the coroutine that runs; ->caller leads out to coro */
+    coil_coro *coro;      /* owned until the task is done */
+    coil_context *context; /* NULL: empty */
+    coil_error *errors;    /* newest first */
+    coil_error *cancel_error; /* the message of the latest request */
+    struct coil__return *creator; /* to go back to, during an eager first step or a close */
+    struct coil__link all; /* in loop->tasks until done */
+    char *name;            /* NULL: made of the id when asked for */
+    uint32_t id;           /* 0: it was named at creation */
+    uint32_t stack_bytes;
+};
+
+extern const struct coil__type coil__task_type;
+
+static inline struct coil__task *coil__as_task(coil_future *future)
+{
+    return (struct coil__task *)(void *)future;
+}
+
+static inline struct coil__task *coil__ready_task(struct coil__ready *ready)
+{
+    return COIL__CONTAINER(ready, struct coil__task, ready);
+}
+
+/* Queues a task that waited. */
+void coil__task_push(struct coil__task *task);
+
+/* Gives way once. Returns 0, COIL_ECANCELED or COIL_ECLOSING. */
+int coil__task_yield(struct coil__task *task);
+
+/* Runs a new task at once, until it first suspends. */
+void coil__task_run_eagerly(struct coil__task *task);
+
+/* Completes a task whose coroutine has ended, or cannot begin. value is consumed. */
+void coil__task_finish(struct coil__task *task, int rc, coil_value value);
+
+/* Ends one suspended task: every await in it fails from now on. */
+void coil__task_close(struct coil__task *task);
+
+/* ---- coroutines driven by hand ------------------------------------------------------------------ */
+
+struct coil__driver {
+    coil_coro *coro;
+    coil_coro *innermost;
+    struct coil__stack_pool *pool;
+    struct coil__stack *stack;
+    void *sp;                       /* of the coroutine, while suspended */
+    struct coil__return resumer;    /* while it runs */
+    coil_future *awaits;            /* owned; NULL: gave way */
+    int rc;                         /* what it ended with */
+    coil_value value;
+    bool running, ended, closing;
+    int thrown;                     /* what its wait is to return; 0: nothing */
+};
+
+/* The driver whose coroutine is running, or NULL. */
+struct coil__driver *coil__driver_current(void);
+/* Suspends it; future is what it waits for, or NULL. Returns 0 or what was thrown in. */
+int coil__driver_suspend(struct coil__driver *driver, coil_future *future);
+
+#endif
