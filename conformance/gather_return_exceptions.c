@@ -25,6 +25,8 @@ COIL_ASYNC0(amain)
     coil_value values[4];
     COIL_TRY(coil_gather_collect(values, tasks[0], tasks[1], tasks[2], tasks[3]));
     at(list_of(values, 4));
+    for (int i = 0; i < 4; i++)
+        coil_value_clear(&values[i]); /* the errors are ours */
     unref_all(tasks, 4);
     return 0;
 }

@@ -26,7 +26,7 @@ COIL_ASYNC0(amain)
     if (rc == COIL_EWRONGLOOP)
         say("await of another loop's future:", kind(rc));
     if (!coil_ensure_future(coil_get_running_loop(), foreign))
-        say("ensure_future of it:", kind_of(coil_error_current(COIL_EINVAL)));
+        say("ensure_future of it:", kind(coil_error_last()));
     coil_unref(foreign);
     end_loop(other);
     return 0;

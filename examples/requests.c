@@ -1,15 +1,15 @@
 /* Three requests at a time, and every step that they take.
  *
- *     client-1..3  ->  front  ->  request-1..3  ->  database, web
+ *     client-1..3  -->  front  -->  request-1..3  -->  database  -->  query-1..3
+ *                                                 \->  web       -->  page-1..3
  *
  * One program, one thread, one loop. A front server accepts requests; each of them asks a database and
- * a web service at once, and is answered when both have answered. All of these are servers of this
- * program, and all talk through real TCP sockets. The client sends a request every 50 ms, so the three
- * are under way at the same time.
+ * a web server at once, and is answered when both have answered. The three servers are part of this
+ * program, but all talk through real TCP connections. The client sends a request every 50 ms, so that
+ * the three overlap.
  *
- * What is printed is a trace: `->` where a step of a task begins, `<-` where it ends, every task indented
+ * What is printed is a trace: `->` where a step of a task begins, `<-` where it ends; a task is indented
  * one level deeper than the task that started it. The same goes into a picture and a trace file. */
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,16 +23,13 @@ enum {
     ROOM = 256, /* for a line */
 };
 
-static coil_context_var *depth; /* how deep the current task is indented */
-static double start_time;
-
 /* A server reads one line, the number of a request, and answers with one line. */
 struct server {
     const char *name;
-    const char *handlers; /* the names of the tasks that serve one connection each */
+    const char *handlers;                   /* the tasks that serve one connection each */
     int (*answer)(int request, char *line); /* may suspend; line has ROOM bytes */
-    int listener;
     struct sockaddr_in address;
+    int listener;
     coil_task *task;
 };
 
@@ -40,18 +37,27 @@ static int answer_request(int request, char *line);
 static int query_database(int request, char *line);
 static int fetch_page(int request, char *line);
 
-static struct server front = { "front", "request-%d", answer_request, -1, { 0 }, NULL };
-static struct server database = { "database", "query-%d", query_database, -1, { 0 }, NULL };
-static struct server web = { "web", "page-%d", fetch_page, -1, { 0 }, NULL };
+static struct server front = {
+    .name = "front", .handlers = "request-%d", .answer = answer_request, .listener = -1
+};
+static struct server database = {
+    .name = "database", .handlers = "query-%d", .answer = query_database, .listener = -1
+};
+static struct server web = {
+    .name = "web", .handlers = "page-%d", .answer = fetch_page, .listener = -1
+};
+
+static coil_context_var *depth; /* of the current task, in the trace */
+static double start_time;
 
 /* ---- what the tasks have in common ---------------------------------------------------------------- */
 
 /* Prints a line into the trace. */
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
-    coil_value level;
-    if (coil_context_var_get(depth, &level) == 0)
-        printf("%*s[%.3f] ", 4 * (int)level.integer, "", coil_loop_time(NULL) - start_time);
+    coil_value level = coil_int(0);
+    (void)coil_context_var_get(depth, &level); /* cannot fail: it has a default */
+    printf("%*s[%.3f] ", 4 * (int)level.integer, "", coil_loop_time(NULL) - start_time);
     va_list args;
     va_start(args, format);
     vprintf(format, args);
@@ -59,7 +65,7 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
     putchar('\n');
 }
 
-/* Starts a task with a name, one level deeper: it inherits a copy of the context of this moment. */
+/* Starts a task with a name, one level deeper: it gets a copy of the context of this moment. */
 static coil_task *spawn(coil_coro *coro, const char *format, int number)
 {
     char name[ROOM];
@@ -69,9 +75,9 @@ static coil_task *spawn(coil_coro *coro, const char *format, int number)
 
     coil_value level = coil_int(0);
     coil_context_token token;
-    (void)coil_context_var_get(depth, &level); /* it has a default */
+    (void)coil_context_var_get(depth, &level);
     if (coil_context_var_set(depth, coil_int(level.integer + 1), &token) < 0) {
-        coil_unref(coro);
+        (void)coil_coro_close(coro); /* it has not begun */
         return NULL;
     }
     coil_task *task = coil_create_task_with(NULL, coro, &options);
@@ -86,7 +92,7 @@ static int receive_line(int fd, char *line)
         ssize_t got;
         COIL_TRY(got = coil_sock_recv(fd, line + length, ROOM - length));
         if (got == 0)
-            return coil_raise(COIL_EAPP, "no whole line came");
+            return coil_raise(COIL_EAPP, "the connection ended in the middle of a line");
         length += (size_t)got;
     }
     line[length - 1] = '\0';
@@ -95,22 +101,21 @@ static int receive_line(int fd, char *line)
 
 /* ---- asking a server ------------------------------------------------------------------------------ */
 
-static int ask(const struct server *server, int fd, int request, char *line)
-{
-    COIL_TRY(coil_sock_connect(fd, (const struct sockaddr *)&server->address, sizeof server->address));
-    snprintf(line, ROOM, "%d\n", request);
-    COIL_TRY(coil_sock_sendall(fd, line, strlen(line)));
-    return receive_line(fd, line);
-}
-
-/* Returns the answer, as a text that belongs to whoever awaits the call. */
+/* Gives the answer, as a text that belongs to whoever awaits the call. */
 COIL_ASYNC(call, (const struct server *, server), (int, request))
 {
+    char line[ROOM];
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return coil_raise(-errno, "no socket to call the %s server", server->name);
-    char line[ROOM];
-    int rc = ask(server, fd, request, line);
+        return coil_raise(-errno, "no socket to call %s with", server->name);
+    snprintf(line, sizeof line, "%d\n", request);
+
+    const struct sockaddr *address = (const struct sockaddr *)&server->address;
+    int rc = coil_sock_connect(fd, address, sizeof server->address);
+    if (rc == 0)
+        rc = coil_sock_sendall(fd, line, strlen(line));
+    if (rc == 0)
+        rc = receive_line(fd, line);
     coil_sock_close(fd);
     COIL_TRY(rc);
 
@@ -122,41 +127,29 @@ COIL_ASYNC(call, (const struct server *, server), (int, request))
 
 /* ---- serving -------------------------------------------------------------------------------------- */
 
-static int serve_one(const struct server *server, int client)
-{
-    char line[ROOM];
-    COIL_TRY(receive_line(client, line));
-    COIL_TRY(server->answer(atoi(line), line));
-    return coil_sock_sendall(client, line, strlen(line));
-}
-
 COIL_ASYNC(handle, (const struct server *, server), (int, client))
 {
-    int rc = serve_one(server, client);
+    char line[ROOM];
+    int rc = receive_line(client, line);
+    if (rc == 0)
+        rc = server->answer(atoi(line), line);
+    if (rc == 0)
+        rc = coil_sock_sendall(client, line, strlen(line));
     coil_sock_close(client);
     return rc;
-}
-
-static int accept_all(const struct server *server)
-{
-    for (int number = 1;; number++) {
-        int client;
-        COIL_TRY(client = coil_sock_accept(server->listener, NULL, NULL));
-        coil_task *handler = spawn(handle(server, client), server->handlers, number);
-        if (!handler) {
-            coil_sock_close(client);
-            return COIL_ENOMEM;
-        }
-        coil_unref(handler); /* the loop keeps it, and reports its failure */
-    }
 }
 
 /* Until it is cancelled. */
 COIL_ASYNC(serve, (const struct server *, server))
 {
-    int rc = accept_all(server);
-    coil_sock_close(server->listener);
-    return rc;
+    for (int number = 1;; number++) {
+        int client;
+        COIL_TRY(client = coil_sock_accept(server->listener, NULL, NULL));
+        coil_task *handler = spawn(handle(server, client), server->handlers, number);
+        if (!handler)
+            coil_sock_close(client);
+        coil_unref(handler); /* the loop keeps it, and reports it if it fails */
+    }
 }
 
 /* Both calls are under way at the same time: the answer takes as long as the slower one. */
@@ -169,7 +162,7 @@ static int answer_request(int request, char *line)
     int rc = coil_gather(parts, db, http);
     if (rc == 0) {
         say("request %d is complete", request);
-        snprintf(line, ROOM, "reply %d: %s, %s\n", request, parts[0].string, parts[1].string);
+        snprintf(line, ROOM, "request %d: %s, %s\n", request, parts[0].string, parts[1].string);
     }
     coil_unref(db);
     coil_unref(http);
@@ -179,37 +172,31 @@ static int answer_request(int request, char *line)
 static int query_database(int request, char *line)
 {
     COIL_TRY(coil_sleep(0.120));
-    snprintf(line, ROOM, "%d rows of the database\n", 11 * request);
+    snprintf(line, ROOM, "%d rows from the database\n", 11 * request);
     return 0;
 }
 
 static int fetch_page(int request, char *line)
 {
     COIL_TRY(coil_sleep(0.180));
-    snprintf(line, ROOM, "page %d of the web\n", request);
+    snprintf(line, ROOM, "page %d from the web\n", request);
     return 0;
 }
 
-/* ---- the program ---------------------------------------------------------------------------------- */
-
 /* On the loopback interface, on a port that the system picks. */
-static int listen_at(struct server *server)
+static int start_server(struct server *server)
 {
-    socklen_t length = sizeof server->address;
     struct sockaddr *address = (struct sockaddr *)&server->address;
+    socklen_t length = sizeof server->address;
     server->address.sin_family = AF_INET;
     server->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (server->listener < 0 || bind(server->listener, address, length) < 0 ||
         listen(server->listener, SOMAXCONN) < 0 ||
         getsockname(server->listener, address, &length) < 0)
-        return coil_raise(-errno, "cannot listen on 127.0.0.1: %s", strerror(errno));
-    return 0;
-}
+        return coil_raise(-errno, "%s cannot listen on 127.0.0.1: %s", server->name,
+                          strerror(errno));
 
-static int start_server(struct server *server)
-{
-    COIL_TRY(listen_at(server));
     coil_task_options options = COIL_TASK_OPTIONS_INIT;
     options.name = server->name;
     server->task = coil_create_task_with(NULL, serve(server), &options);
@@ -219,11 +206,15 @@ static int start_server(struct server *server)
 static void stop_server(struct server *server)
 {
     if (server->task && coil_task_cancel(server->task, NULL))
-        (void)coil_await(server->task, NULL); /* COIL_ECANCELED, as we wish */
+        (void)coil_await(server->task, NULL); /* COIL_ECANCELED: we asked for it */
     coil_unref(server->task);
+    coil_sock_close(server->listener);
 }
 
-static int send_requests(void)
+/* ---- the program ---------------------------------------------------------------------------------- */
+
+/* The replies become the caller's. */
+static int send_requests(coil_value *replies)
 {
     coil_task *clients[REQUESTS] = { NULL };
     int rc = 0;
@@ -231,45 +222,58 @@ static int send_requests(void)
         clients[i] = spawn(call(&front, i + 1), "client-%d", i + 1);
         rc = coil_sleep(0.050);
     }
-    coil_value replies[REQUESTS];
-    if (rc == 0)
-        rc = coil_gather_array(replies, (void *const *)clients, REQUESTS, 0);
-    for (int i = 0; i < REQUESTS; i++) {
+    for (int i = 0; i < REQUESTS && rc == 0; i++) {
+        rc = coil_await(clients[i], NULL);
         if (rc == 0)
-            say("%s", replies[i].string);
-        coil_unref(clients[i]);
+            rc = coil_future_take_result(clients[i], &replies[i]);
     }
+    for (int i = 0; i < REQUESTS; i++)
+        coil_unref(clients[i]);
     return rc;
 }
 
-static int run_demo(void)
+static int run_demo(coil_value *replies)
 {
-    int rc = start_server(&database);
+    struct server *servers[] = { &database, &web, &front };
+    int rc = 0;
+    for (int i = 0; i < 3 && rc == 0; i++)
+        rc = start_server(servers[i]);
     if (rc == 0)
-        rc = start_server(&web);
-    if (rc == 0)
-        rc = start_server(&front);
-    if (rc == 0)
-        rc = send_requests();
-    stop_server(&front);
-    stop_server(&web);
-    stop_server(&database);
+        rc = send_requests(replies);
+    for (int i = 3; i-- > 0;)
+        stop_server(servers[i]);
     return rc;
+}
+
+static int write_timeline(coil_tracer *timeline)
+{
+    COIL_TRY(coil_timeline_write_svg(timeline, "demo-timeline.svg"));
+    COIL_TRY(coil_timeline_write_json(timeline, "demo-trace.json"));
+    puts("\ndemo-timeline.svg  the same as a picture: open it in a browser\n"
+         "demo-trace.json    the same to zoom into: open it in https://ui.perfetto.dev");
+    return 0;
 }
 
 COIL_ASYNC0(amain)
 {
+    coil_value replies[REQUESTS] = { coil_nil() };
     COIL_TRY(coil_task_set_name(coil_current_task(), "main"));
     start_time = coil_loop_time(NULL);
     coil_tracer *steps = coil_trace_text(NULL, stdout, depth, start_time);
     coil_tracer *timeline = coil_trace_timeline(NULL);
-    int rc = steps && timeline ? run_demo() : COIL_ENOMEM;
+    int rc = steps && timeline ? run_demo(replies) : COIL_ENOMEM;
     if (steps)
         coil_trace_detach(steps);
+
     if (rc == 0)
-        rc = coil_timeline_write_svg(timeline, "demo-timeline.svg");
+        putchar('\n');
+    for (int i = 0; i < REQUESTS; i++) {
+        if (rc == 0)
+            puts(replies[i].string);
+        coil_value_clear(&replies[i]);
+    }
     if (rc == 0)
-        rc = coil_timeline_write_json(timeline, "demo-trace.json");
+        rc = write_timeline(timeline);
     coil_unref(steps);
     coil_unref(timeline);
     return rc;
@@ -281,9 +285,6 @@ int main(void)
     if (!depth)
         return 1;
     int status = coil_main(amain());
-    if (status == 0)
-        puts("\ndemo-timeline.svg  the same as a picture: open it in a browser\n"
-             "demo-trace.json    the same to zoom into: open it in https://ui.perfetto.dev");
     coil_context_var_free(depth);
     return status;
 }

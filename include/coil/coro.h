@@ -196,7 +196,7 @@ COIL_API coil_future *coil_coro_awaits(const coil_coro *coro);
 /**
  * Whether an object is a coroutine object.
  *
- * @param object  any Coil object, or a coil_awaitable
+ * @param object  any Coil object, or a coil_awaitable; NULL is none of them
  *
  * Returns   the answer
  * Suspends  never

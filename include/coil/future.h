@@ -178,7 +178,7 @@ COIL_API coil_loop *coil_future_get_loop(const coil_future *future);
 /**
  * Whether an object is a future (or a task).
  *
- * @param object  any Coil object, or a coil_awaitable
+ * @param object  any Coil object, or a coil_awaitable; NULL is none of them
  *
  * Returns   the answer
  * Suspends  never

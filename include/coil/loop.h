@@ -33,7 +33,7 @@ typedef int (*coil_callback)(void *arg);
 typedef struct coil_call_options {
     size_t size;                         /* sizeof(coil_call_options) */
     COIL_NULLABLE coil_context *context; /* run in this one; NULL: in a copy of the current one */
-    void (*release)(void *arg);          /* called with arg when the handle goes, run or not; or NULL */
+    void (*release)(void *arg);          /* called with arg once fn has run, or never will; or NULL */
 } coil_call_options;
 #define COIL_CALL_OPTIONS_INIT { sizeof(coil_call_options), NULL, NULL }
 
@@ -220,6 +220,22 @@ COIL_API int coil_call_at_with(COIL_NULLABLE coil_loop *loop, double when, coil_
  * Since     0.1
  */
 COIL_API COIL_ANY_THREAD int coil_call_soon_threadsafe(coil_loop *loop, coil_callback fn, void *arg);
+
+/**
+ * The same with options. What release gives back may be given back in the loop's thread or, if the loop
+ * is closed first, in the one that closes it.
+ *
+ * @param options  copied; NULL: none
+ *
+ * Returns   as the call without options. On failure release(arg) has not been called
+ * Suspends  never
+ * Thread    any
+ * Python    the context= argument
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD int coil_call_soon_threadsafe_with(coil_loop *loop, coil_callback fn,
+                                                            void *arg,
+                                                            const coil_call_options *options);
 
 /**
  * Cancels a callback: it will not run. Idempotent, and harmless after it ran.

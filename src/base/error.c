@@ -149,6 +149,8 @@ static void drop_code(coil_error **chain, int code)
  * then represented by a new one that shares what it says. */
 static void push(coil_error **chain, coil_error *error)
 {
+    if (chain == &coil__thread.errors)
+        coil__thread_owns();
     drop_code(chain, error->code);
     error->older = *chain;
     *chain = error;

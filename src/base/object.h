@@ -58,7 +58,7 @@ static inline void coil__unref(struct coil__object *object)
         object->type->destroy(object);
 }
 
-/* The kind of anything that a coil_await-like call may be given. */
+/* The kind of anything that a coil_await-like call may be given; not NULL. */
 enum coil__kind coil__kind_of(const void *object);
 
 #define COIL__CONTAINER(pointer, type, member)                                                     \

@@ -11,10 +11,14 @@ struct coil__thread {
     struct coil__cache *cache;   /* the running loop's block cache */
     coil_context *context;       /* outside loops; NULL: empty */
     coil_error *errors;          /* records outside tasks, newest first */
+    bool owns;                   /* the thread's end will clean up */
     int last_code;               /* of the newest failure, for calls that return NULL */
 };
 
 /* initial-exec: one instruction to reach it, from the shared library, too. */
+/* Arranges that what the thread owns here (records, context) goes when the thread ends. */
+void coil__thread_owns(void);
+
 extern __thread struct coil__thread coil__thread __attribute__((tls_model("initial-exec")));
 
 #endif

@@ -116,6 +116,8 @@ static int map_with(struct coil__map *map, const coil_context_var *var, struct c
     return 0;
 }
 
+bool coil__contexts_used;
+
 /* ---- contexts ---------------------------------------------------------------------------------- */
 
 static void context_destroy(void *object)
@@ -144,13 +146,13 @@ coil_context **coil__context_slot(void)
         return coil__task_context_slot(coil__thread.task);
     if (coil__thread.loop)
         return &coil__thread.loop->callback_context;
+    coil__thread_owns();
     return &coil__thread.context;
 }
 
-int coil__context_inherit(coil_context **copy_out)
+int coil__context_inherit_used(coil_context **copy_out)
 {
     coil_context *current = *coil__context_slot();
-    *copy_out = NULL;
     if (!current || !current->map)
         return 0;
     *copy_out = context_make(current->map);
@@ -162,12 +164,6 @@ coil_context *coil__context_materialise(coil_context **slot)
     if (!*slot)
         *slot = context_make(NULL);
     return *slot;
-}
-
-void coil__context_forget_thread(void)
-{
-    coil_unref(coil__thread.context);
-    coil__thread.context = NULL;
 }
 
 coil_context *coil_context_new(void)
@@ -278,6 +274,7 @@ int coil_context_var_set(coil_context_var *var, coil_value value, coil_context_t
         return coil__fail_plain(COIL_ENOMEM);
     }
     struct cell *old = cell_ref(map_find(context->map, var));
+    coil__contexts_used = true;
     int rc = context_put(context, var, cell);
     if (rc < 0) {
         cell_unref(old);

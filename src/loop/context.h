@@ -24,14 +24,21 @@ coil_context **coil__context_slot(void);
 /* The first of these; implemented by the tasks layer. */
 coil_context **coil__task_context_slot(struct coil__task *task);
 
+/* False until a context variable has been set anywhere in the process: until then every context is
+ * empty, and there is nothing to inherit. */
+extern bool coil__contexts_used;
+
 /* A copy for something new (task, callback): *copy_out is NULL where the context is empty. Returns 0 or
  * COIL_ENOMEM. */
-int coil__context_inherit(coil_context **copy_out);
+int coil__context_inherit_used(coil_context **copy_out);
+
+static inline int coil__context_inherit(coil_context **copy_out)
+{
+    *copy_out = NULL;
+    return COIL_UNLIKELY(coil__contexts_used) ? coil__context_inherit_used(copy_out) : 0;
+}
 
 /* The context in a slot, made if it is NULL. NULL when there is no memory. */
 coil_context *coil__context_materialise(coil_context **slot);
-
-/* Drops the calling thread's own context. */
-void coil__context_forget_thread(void);
 
 #endif

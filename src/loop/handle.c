@@ -31,7 +31,7 @@ void coil__handle_init(coil_handle *handle, const struct coil__type *type, coil_
 }
 
 /* The argument goes as soon as it cannot be needed any more. */
-static void release_arg(coil_handle *handle)
+static inline void release_arg(coil_handle *handle)
 {
     void (*release)(void *arg) = handle->release;
     handle->release = NULL;
@@ -43,7 +43,8 @@ void coil__handle_fini(coil_handle *handle)
 {
     assert(!(handle->object.flags & COIL__HANDLE_QUEUED));
     release_arg(handle);
-    coil_unref(handle->context);
+    if (COIL_UNLIKELY(handle->context != NULL))
+        coil__unref(&handle->context->object);
 }
 
 void coil__handle_push(coil_handle *handle)
@@ -102,6 +103,14 @@ void coil__handles_drop(struct coil__ready *chain)
 
 /* ---- scheduling --------------------------------------------------------------------------------- */
 
+int coil__context_for(const coil_call_options *options, coil_context **context_out)
+{
+    if (!options || !options->context)
+        return coil__context_inherit(context_out);
+    *context_out = coil_ref(options->context);
+    return 0;
+}
+
 /* A handle for fn, with its context, idle; NULL with the code in *rc. */
 static coil_handle *handle_new(coil_loop *loop, coil_callback fn, void *arg,
                                const coil_call_options *options, int *rc)
@@ -109,14 +118,10 @@ static coil_handle *handle_new(coil_loop *loop, coil_callback fn, void *arg,
     *rc = coil__loop_open_for_work(loop);
     if (COIL_UNLIKELY(*rc < 0))
         return NULL;
-    coil_context *context = NULL;
-    if (options && options->context) {
-        context = coil_ref(options->context);
-    } else {
-        *rc = coil__context_inherit(&context);
-        if (COIL_UNLIKELY(*rc < 0))
-            return NULL;
-    }
+    coil_context *context;
+    *rc = coil__context_for(options, &context);
+    if (COIL_UNLIKELY(*rc < 0))
+        return NULL;
     coil_handle *handle = coil__block_take(sizeof *handle);
     if (COIL_UNLIKELY(!handle)) {
         coil_unref(context);

@@ -9,10 +9,16 @@
 
 int coil_call_soon_threadsafe(coil_loop *loop, coil_callback fn, void *arg)
 {
+    return coil_call_soon_threadsafe_with(loop, fn, arg, NULL);
+}
+
+int coil_call_soon_threadsafe_with(coil_loop *loop, coil_callback fn, void *arg,
+                                   const coil_call_options *options)
+{
     if (atomic_load_explicit(&loop->closing_door, memory_order_acquire))
         return coil__fail(COIL_ECLOSED, "the loop is closed");
     coil_context *context;
-    int rc = coil__context_inherit(&context);
+    int rc = coil__context_for(options, &context);
     if (rc < 0)
         return rc;
     coil_handle *handle = coil__block_take(sizeof *handle);
@@ -22,6 +28,8 @@ int coil_call_soon_threadsafe(coil_loop *loop, coil_callback fn, void *arg)
     }
     coil__handle_init(handle, &coil__handle_type, loop, fn, arg, context);
     handle->object.flags = COIL__HANDLE_QUEUED;
+    if (options)
+        handle->release = options->release;
 
     struct coil__ready *entry = &handle->timer.ready;
     struct coil__ready *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);

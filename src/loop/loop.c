@@ -155,9 +155,11 @@ struct coil__thread coil__loop_enter(coil_loop *loop)
 void coil__loop_exit(struct coil__thread old)
 {
     int last_code = coil__thread.last_code;
+    bool owns = coil__thread.owns;
     coil__errors_forget_thread();
     coil__thread = old;
     coil__thread.last_code = last_code;
+    coil__thread.owns = owns;
 }
 
 static int check_can_run(coil_loop *loop)
@@ -170,8 +172,19 @@ static int check_can_run(coil_loop *loop)
     return 0;
 }
 
+atomic_bool coil__loops_in_threads;
+
+static void note_thread(void)
+{
+    static _Atomic(pthread_t) first;
+    pthread_t expected = 0, self = pthread_self();
+    if (!atomic_compare_exchange_strong(&first, &expected, self) && expected != self)
+        atomic_store(&coil__loops_in_threads, true);
+}
+
 static struct coil__thread begin_run(coil_loop *loop)
 {
+    note_thread();
     loop->running = true;
     loop->has_run = true;
     loop->thread = pthread_self();
@@ -356,7 +369,7 @@ coil_loop *coil__loop_or_running(coil_loop *loop)
     return coil__thread.loop;
 }
 
-int coil__loop_open_for_work(coil_loop *loop)
+int coil__loop_check_open(coil_loop *loop)
 {
     if (COIL_UNLIKELY(loop->closed))
         return coil__fail(COIL_ECLOSED, "the loop is closed");

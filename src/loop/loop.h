@@ -95,13 +95,21 @@ struct coil_loop {
     int embed_fd, embed_timer_fd; /* -1 until coil_loop_fd is called */
 };
 
+/* True once loops have run in more than one thread. */
+extern atomic_bool coil__loops_in_threads;
+
 /* ---- the running loop --------------------------------------------------------------------------- */
 
 /* loop, or the running one; NULL (COIL_ENOLOOP is current) if there is neither. */
 coil_loop *coil__loop_or_running(coil_loop *loop);
 
 /* 0, or why the loop takes no new work: COIL_ECLOSED, in debug mode COIL_EWRONGTHREAD. */
-int coil__loop_open_for_work(coil_loop *loop);
+int coil__loop_check_open(coil_loop *loop);
+
+static inline int coil__loop_open_for_work(coil_loop *loop)
+{
+    return COIL_UNLIKELY(loop->closed || loop->debug) ? coil__loop_check_open(loop) : 0;
+}
 
 /* The time, exact, in nanoseconds on the loop's clock. */
 int64_t coil__loop_now(const coil_loop *loop);
@@ -169,6 +177,8 @@ struct coil_handle {
 extern const struct coil__type coil__handle_type;
 void coil__handle_run(struct coil__ready *ready);
 
+/* The context a callback is to run in: the one in the options, or a copy of the current one. */
+int coil__context_for(const coil_call_options *options, coil_context **context_out);
 /* Initialises a handle in the caller's memory: one reference, idle. */
 void coil__handle_init(coil_handle *handle, const struct coil__type *type, coil_loop *loop,
                        coil_callback fn, void *arg, coil_context *context);

@@ -21,46 +21,54 @@ void coil__timer_heap_fini(struct coil__timer_heap *heap)
     memset(heap, 0, sizeof *heap);
 }
 
-static inline bool earlier(const struct coil__timer_slot *a, const struct coil__timer_slot *b)
+/* Slots are handed around as two scalars: as a struct they would go through memory, where a wide load of
+ * two fresh narrow stores waits for both (measured: half of the time to arm a timer). */
+static inline bool earlier(int64_t due_ns, const struct coil__timer *timer,
+                           const struct coil__timer_slot *than)
 {
-    return a->due_ns < b->due_ns || (a->due_ns == b->due_ns && a->seq < b->seq);
+    return due_ns < than->due_ns || (due_ns == than->due_ns && timer->seq < than->timer->seq);
 }
 
-static inline void put(struct coil__timer_heap *heap, uint32_t index, struct coil__timer_slot slot)
+static inline void put(struct coil__timer_slot *slots, uint32_t index, int64_t due_ns,
+                       struct coil__timer *timer)
 {
-    heap->slots[index] = slot;
-    slot.timer->heap_index = index;
+    slots[index].due_ns = due_ns;
+    slots[index].timer = timer;
+    timer->heap_index = index;
 }
 
-static void sift_up(struct coil__timer_heap *heap, uint32_t index, struct coil__timer_slot slot)
+static inline void sift_up(struct coil__timer_slot *slots, uint32_t index, int64_t due_ns,
+                           struct coil__timer *timer)
 {
     while (index > 0) {
         uint32_t parent = (index - 1) / ARITY;
-        if (!earlier(&slot, &heap->slots[parent]))
+        if (!earlier(due_ns, timer, &slots[parent]))
             break;
-        put(heap, index, heap->slots[parent]);
+        put(slots, index, slots[parent].due_ns, slots[parent].timer);
         index = parent;
     }
-    put(heap, index, slot);
+    put(slots, index, due_ns, timer);
 }
 
-static void sift_down(struct coil__timer_heap *heap, uint32_t index, struct coil__timer_slot slot)
+static void sift_down(struct coil__timer_slot *slots, uint32_t count, uint32_t index,
+                      int64_t due_ns, struct coil__timer *timer)
 {
     for (;;) {
         uint32_t child = index * ARITY + 1;
-        if (child >= heap->count)
+        if (child >= count)
             break;
-        uint32_t last = child + ARITY < heap->count ? child + ARITY : heap->count;
+        uint32_t last = child + ARITY < count ? child + ARITY : count;
         uint32_t least = child;
         for (uint32_t i = child + 1; i < last; i++)
-            if (earlier(&heap->slots[i], &heap->slots[least]))
+            if (earlier(slots[i].due_ns, slots[i].timer, &slots[least]))
                 least = i;
-        if (!earlier(&heap->slots[least], &slot))
+        if (!earlier(slots[least].due_ns, slots[least].timer,
+                     &(struct coil__timer_slot){ due_ns, timer }))
             break;
-        put(heap, index, heap->slots[least]);
+        put(slots, index, slots[least].due_ns, slots[least].timer);
         index = least;
     }
-    put(heap, index, slot);
+    put(slots, index, due_ns, timer);
 }
 
 static int grow(struct coil__timer_heap *heap)
@@ -84,21 +92,24 @@ int coil__timer_arm(struct coil__timer_heap *heap, struct coil__timer *timer)
         if (rc < 0)
             return rc;
     }
-    struct coil__timer_slot slot = { timer->due_ns, heap->next_seq++, timer };
-    sift_up(heap, heap->count++, slot);
+    timer->seq = heap->next_seq++;
+    sift_up(heap->slots, heap->count++, timer->due_ns, timer);
     return 0;
 }
 
-static void remove_at(struct coil__timer_heap *heap, uint32_t index)
+static inline void remove_at(struct coil__timer_heap *heap, uint32_t index)
 {
-    heap->slots[index].timer->heap_index = COIL__TIMER_IDLE;
-    struct coil__timer_slot last = heap->slots[--heap->count];
-    if (index == heap->count)
+    struct coil__timer_slot *slots = heap->slots;
+    slots[index].timer->heap_index = COIL__TIMER_IDLE;
+    uint32_t count = --heap->count;
+    if (index == count)
         return;
-    if (index > 0 && earlier(&last, &heap->slots[(index - 1) / ARITY]))
-        sift_up(heap, index, last);
+    int64_t due_ns = slots[count].due_ns;
+    struct coil__timer *timer = slots[count].timer;
+    if (index > 0 && earlier(due_ns, timer, &slots[(index - 1) / ARITY]))
+        sift_up(slots, index, due_ns, timer);
     else
-        sift_down(heap, index, last);
+        sift_down(slots, count, index, due_ns, timer);
 }
 
 void coil__timer_disarm(struct coil__timer_heap *heap, struct coil__timer *timer)
@@ -127,7 +138,7 @@ bool coil__timer_heap_check(const struct coil__timer_heap *heap)
         const struct coil__timer_slot *slot = &heap->slots[i];
         if (slot->timer->heap_index != i || slot->timer->due_ns != slot->due_ns)
             return false;
-        if (i > 0 && earlier(slot, &heap->slots[(i - 1) / ARITY]))
+        if (i > 0 && earlier(slot->due_ns, slot->timer, &heap->slots[(i - 1) / ARITY]))
             return false;
     }
     return true;

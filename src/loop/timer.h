@@ -1,7 +1,7 @@
-/* Timers: a 4-ary heap of {deadline, sequence, timer} in one array.
+/* Timers: a 4-ary heap of {deadline, timer} in one array.
  *
- * Comparisons stay inside the array; the timer itself is touched only when its place changes. Equal
- * deadlines leave in the order in which they were armed. Disarming removes at once: most timers are
+ * Comparisons stay inside the array; the timer itself is touched only when its place changes, and for its
+ * sequence number when deadlines are equal: those leave in the order in which they were armed. Disarming removes at once: most timers are
  * limits that never expire, and must not pile up. */
 #ifndef COIL_LOOP_TIMER_H
 #define COIL_LOOP_TIMER_H
@@ -15,12 +15,12 @@
 struct coil__timer {
     struct coil__ready ready; /* queued when the timer is due */
     int64_t due_ns;           /* on the loop's clock */
+    uint64_t seq;             /* equal due_ns fire in the order in which they were armed */
     uint32_t heap_index;      /* COIL__TIMER_IDLE while not armed */
 };
 
 struct coil__timer_slot {
     int64_t due_ns;
-    uint64_t seq;
     struct coil__timer *timer;
 };
 

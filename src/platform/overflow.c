@@ -14,15 +14,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ALTERNATE_STACK_BYTES = 64 * 1024 };     /* for the handler; the kernel's frame comes on top */
+enum {
+    ALTERNATE_STACK_BYTES = 64 * 1024, /* for the handler; the kernel's frame comes on top */
+};
 
 static pthread_once_t set_up_once = PTHREAD_ONCE_INIT;
-static bool switched_off;                       /* COIL_OVERFLOW_HANDLER=0; set once, then read */
+static bool switched_off; /* COIL_OVERFLOW_HANDLER=0; set once, then read */
 static _Atomic(coil__overflow_describe_fn) describe_fault;
 
 static __thread struct {
-    unsigned depth;         /* thread_enter without thread_leave */
-    void  *alternate;       /* NULL if the thread's alternate stack isn't ours */
+    unsigned depth;  /* thread_enter without thread_leave */
+    void *alternate; /* NULL if the thread's alternate stack isn't ours */
     size_t bytes;
 } this_thread;
 
@@ -52,7 +54,7 @@ static void install_for(int signal_number)
     if (sigaction(signal_number, NULL, &action) != 0)
         return;
     if ((action.sa_flags & SA_SIGINFO) || action.sa_handler != SIG_DFL)
-        return;     /* somebody else looks after it: the application, a sanitizer */
+        return; /* somebody else looks after it: the application, a sanitizer */
 
     action = (struct sigaction){ .sa_sigaction = on_fault, .sa_flags = SA_ONSTACK | SA_SIGINFO };
     sigfillset(&action.sa_mask);
@@ -107,7 +109,7 @@ static void take_down_alternate_stack(void)
     if (sigaltstack(NULL, &present) != 0)
         return;
     if (present.ss_sp == this_thread.alternate && sigaltstack(&none, NULL) != 0)
-        return;     /* running on it: it has to stay */
+        return; /* running on it: it has to stay */
     munmap(this_thread.alternate, this_thread.bytes);
     this_thread.alternate = NULL;
 }
@@ -131,7 +133,7 @@ static void write_all(const char *text, size_t length)
     while (length > 0) {
         ssize_t written = write(STDERR_FILENO, text, length);
         if (written <= 0)
-            return;     /* nobody left to tell */
+            return; /* nobody left to tell */
         text += written;
         length -= (size_t)written;
     }

@@ -1,27 +1,24 @@
 /* The stack pool.
  *
- * A size class maps chunks, each twice the size of the one before, and cuts them into slots from the
- * bottom up as stacks are asked for. Mapping costs address space alone; a page of memory is spent when
- * it is first touched. A slot once handed out keeps its descriptor and its guard for ever, and is in
- * use or on a list: free, cooling or cold.
+ * A size class maps chunks, each twice the size of the one before, and cuts them into slots from
+ * the bottom up as stacks are asked for. Mapping costs address space alone; a page of memory is
+ * spent when it is first touched. A slot once handed out keeps its descriptor and its guard for
+ * ever, and is in use or on a list: free, cooling or cold.
  *
- * The free list is last in, first out. If it never held fewer than n stacks since the last review, the
- * n at its far end were not used in all that time: they are idle. A review cuts them off, but for some,
- * and from then on each give returns the pages of one, so that no give takes long and a stack must have
- * been used again before it costs anything again.
+ * The free list is last in, first out. If it never held fewer than n stacks since the last review,
+ * the n at its far end were not used in all that time: they are idle. A review cuts them off, but
+ * for some, and from then on each give returns the pages of one, so that no give takes long and a
+ * stack must have been used again before it costs anything again.
  *
- * After mlockall(MCL_FUTURE) the kernel fills every chunk with memory as it is mapped: programs that
- * lock should do so with MCL_CURRENT, or MCL_ONFAULT as well.
- *
- * Reviews move stacks from the free list to the cold one. The free list is last in, first out, so if
- * it never held fewer than n stacks since the last review, then the n at its far end were not used in
- * all that time. Walking past the others costs no more than the gives that put them there, and a stack
- * must be used again before it can turn cold again: the work is constant per give, on average. */
+ * After mlockall(MCL_FUTURE) the kernel fills every chunk with memory as it is mapped: programs
+ * that lock should do so with MCL_CURRENT, or MCL_ONFAULT as well. */
 #include "platform/stack.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -46,18 +43,20 @@ enum {
 #endif
 
     COLOURS = 8,
-    COLOUR_BYTES = 64,              /* a cache line */
+    COLOUR_BYTES = 64, /* a cache line */
 
-    STRIDE_FROM_BYTES = 64 * 1024,  /* from this class on, slots are a page longer than the class */
+    STRIDE_FROM_BYTES = 64 * 1024, /* from this class on, slots are a page longer than the class */
 
-    REVIEW_GIVES = 4096,            /* at least so many gives lie between two reviews of a class */
-    KEEP_IDLE = 1024,               /* a review leaves so many idle stacks on the free list */
+    REVIEW_GIVES = 4096, /* at least so many gives lie between two reviews of a class */
+    KEEP_IDLE = 1024,    /* a review leaves so many idle stacks on the free list */
 };
 
 _Static_assert(COIL__STACK_MIN_BYTES << (COIL__STACK_CLASSES - 1) == COIL__STACK_MAX_BYTES,
                "the classes reach the maximum");
 _Static_assert(sizeof(struct coil__stack) + (COLOURS - 1) * COLOUR_BYTES <= 512,
                "most of the top page is left to the first frames");
+
+static atomic_size_t mprotect_guards; /* of all pools: mappings are the process's */
 
 /* At the start of each mapping, on a page of its own. */
 struct coil__stack_chunk {
@@ -68,7 +67,8 @@ struct coil__stack_chunk {
 #ifdef COIL_HAVE_VALGRIND
 #include <valgrind/valgrind.h>
 
-/* What memcheck makes of a jump of the stack pointer depends on whether it ends on a known stack. */
+/* What memcheck makes of a jump of the stack pointer depends on whether it ends on a known
+ * stack. */
 static void tell_valgrind(struct coil__stack *stack)
 {
     if (RUNNING_ON_VALGRIND)
@@ -95,6 +95,7 @@ static void tell_valgrind_it_goes(struct coil__stack *stack)
 static struct coil__stack *new_slot(struct coil__stack_pool *pool, unsigned size_class);
 static bool map_chunk(struct coil__stack_pool *pool, unsigned size_class);
 static bool install_guard(struct coil__stack_pool *pool, char *guard);
+static bool install_guard_by_mprotect(struct coil__stack_pool *pool, char *guard);
 /* Kept out of line, these leave coil__stack_give without a frame. */
 static void review(struct coil__stack_class *class) __attribute__((noinline));
 static void cool_one(const struct coil__stack_pool *pool, struct coil__stack_class *class)
@@ -162,6 +163,7 @@ void coil__stack_pool_fini(struct coil__stack_pool *pool)
             unmap_chunk(chunk);
         }
     }
+    atomic_fetch_sub(&mprotect_guards, pool->mprotect_guards);
     *pool = (struct coil__stack_pool){ 0 };
 }
 
@@ -247,7 +249,39 @@ static bool install_guard(struct coil__stack_pool *pool, char *guard)
         if (errno == EINVAL)
             pool->use_mprotect = true;
     }
-    return mprotect(guard, pool->page_bytes, PROT_NONE) == 0;
+    return install_guard_by_mprotect(pool, guard);
+}
+
+/* Most of vm.max_map_count, at two mappings each. The rest is for allocators, threads and
+ * libraries, which take a failing mmap less well than we do a missing guard. */
+static size_t find_mprotect_guards_max(void)
+{
+    size_t mappings = 65530; /* what Linux has unless somebody changed it */
+    char text[32];
+
+    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        ssize_t length = read(fd, text, sizeof text - 1);
+        text[length > 0 ? length : 0] = '\0';
+        unsigned long found = strtoul(text, NULL, 10);
+        if (found > 0)
+            mappings = found;
+        (void)close(fd); /* only read from */
+    }
+    return mappings / 2 / 8 * 7;
+}
+
+static bool install_guard_by_mprotect(struct coil__stack_pool *pool, char *guard)
+{
+    if (pool->mprotect_guards_max == 0)
+        pool->mprotect_guards_max = find_mprotect_guards_max();
+    if (atomic_fetch_add(&mprotect_guards, 1) < pool->mprotect_guards_max &&
+        mprotect(guard, pool->page_bytes, PROT_NONE) == 0) {
+        pool->mprotect_guards++;
+        return true;
+    }
+    atomic_fetch_sub(&mprotect_guards, 1);
+    return false;
 }
 
 /* An emulator may take madvise for mere advice and report success whatever it is asked. */
@@ -272,16 +306,16 @@ static bool map_chunk(struct coil__stack_pool *pool, unsigned size_class)
         if (slots == 0)
             return false;
         bytes = pool->page_bytes + slots * stride;
-        mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                       -1, 0);
+        mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (mapping != MAP_FAILED)
             break;
     }
     if (class->next_chunk_bytes < CHUNK_MAX_BYTES)
         class->next_chunk_bytes *= 2;
 
-    /* A huge page under the tops of eight stacks would cost what 512 stacks do. A kernel without huge
-     * pages refuses, and that is as good. */
+    /* A huge page under the tops of eight stacks would cost what 512 stacks do. A kernel without
+     * huge pages refuses, and that is as good. */
     (void)madvise(mapping, bytes, MADV_NOHUGEPAGE);
     if (!pool->use_mprotect && !madvise_is_obeyed(mapping, pool->page_bytes))
         pool->use_mprotect = true;
@@ -299,8 +333,8 @@ static bool map_chunk(struct coil__stack_pool *pool, unsigned size_class)
     return true;
 }
 
-/* Makes one stack cold: all its pages go back but the topmost, which has the descriptor. To ask first
- * whether there are any (mincore) takes longer than doing it. */
+/* Makes one stack cold: all its pages go back but the topmost, which has the descriptor. To ask
+ * first whether there are any (mincore) takes longer than doing it. */
 static void cool_one(const struct coil__stack_pool *pool, struct coil__stack_class *class)
 {
     struct coil__stack *stack = class->cooling;
@@ -313,8 +347,8 @@ static void cool_one(const struct coil__stack_pool *pool, struct coil__stack_cla
     class->cold = stack;
 }
 
-/* Some idle stacks are left to meet the next rush with. With them stays the one given last, which may
- * still be running. */
+/* Some idle stacks are left to meet the next rush with. With them stays the one given last, which
+ * may still be running. */
 static void review(struct coil__stack_class *class)
 {
     if (class->idle_count > KEEP_IDLE && !class->cooling) {
@@ -328,14 +362,16 @@ static void review(struct coil__stack_class *class)
     class->idle_count = class->free_count;
     class->idle = class->free;
 
-    /* Not before every stack may have come back once: a burst that comes again finds its stacks as it
-     * left them. */
+    /* Not before every stack may have come back once: a burst that comes again finds its stacks as
+     * it left them. */
     class->gives_to_review = class->slots > REVIEW_GIVES ? class->slots : REVIEW_GIVES;
 }
 
 size_t coil__stack_high_water(const struct coil__stack *stack)
 {
-    enum { BATCH = 256 };
+    enum {
+        BATCH = 256
+    };
     unsigned char resident[BATCH];
     size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     size_t left = (stack->bytes + page_bytes - 1) / page_bytes;
@@ -344,7 +380,7 @@ size_t coil__stack_high_water(const struct coil__stack *stack)
     for (char *at = stack->low; left > 0;) {
         size_t pages = left < BATCH ? left : BATCH;
         if (mincore(at, pages * page_bytes, resident) != 0)
-            return stack->bytes;    /* unknown, so the worst */
+            return stack->bytes; /* unknown, so the worst */
         for (size_t i = 0; i < pages; i++)
             if (resident[i] & 1)
                 return (size_t)(top - (at + i * page_bytes));

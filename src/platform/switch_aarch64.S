@@ -7,14 +7,14 @@
  *      96  d8 .. d15
  *     160  the frame of whoever made that call
  *
- * Both stacks have this shape while coil__switch runs, so its unwind information is right before and
- * after the one instruction that changes stacks.
+ * Both stacks have this shape while coil__switch runs, so its unwind information is right before
+ * and after the one instruction that changes stacks.
  *
- * The way out is always `ret`. That `br` pays between different code, as its like does on x86-64, has
- * not been measured on these processors, and `ret` needs no landing pad under BTI. This object makes
- * no BTI or PAC claim (no .note.gnu.property); the linker then leaves BTI off for the whole program
- * or library. Callers built with return-address signing work: a signed address lies in their frame
- * and never reaches x30 here. */
+ * The way out is always `ret`. That `br` pays between different code, as its like does on x86-64,
+ * has not been measured on these processors, and `ret` needs no landing pad under BTI. This object
+ * makes no BTI or PAC claim (no .note.gnu.property); the linker then leaves BTI off for the whole
+ * program or library. Callers built with return-address signing work: a signed address lies in
+ * their frame and never reaches x30 here. */
 #include "platform/switch.h"
 
 #ifdef COIL__SWITCH_AARCH64
@@ -74,11 +74,12 @@ coil__switch:
     .cfi_endproc
     .size   coil__switch, . - coil__switch
 
-/* The outermost frame of every coroutine: calls entry [x19] with arg [x20] and the value of the first
- * switch [x0]. It has no caller, and says so to unwinders.
+/* The outermost frame of every coroutine: calls entry [x19] with arg [x20] and the value of the
+ * first switch [x0]. It has no caller, and says so to unwinders.
  *
- * Unwinders look a return address up just before it, to find the call there. The return address of a
- * stack that never ran is where we begin; so we begin behind a nop, and what they find is ours. */
+ * Unwinders look a return address up just before it, to find the call there. The return address of
+ * a stack that never ran is where we begin; so we begin behind a nop, and what they find is
+ * ours. */
     .type   coil__switch_first, %function
     .p2align 4
 coil__switch_first:

@@ -1,14 +1,15 @@
 /* The portable switch, and the explanation of the other two.
  *
  * A context switch is a function that two stacks are inside of at once: one calls it, the other
- * returns from it. What a suspended coroutine still needs, its registers, is put on its own stack, and
- * a pointer to that is all that anybody must remember of it. Here the registers are a ucontext_t and
- * swapcontext does the work. The assembly variants push the six (x86-64) or twenty (aarch64) registers
- * that a function must keep for its caller; the compiler knows that every call loses all others.
+ * returns from it. What a suspended coroutine still needs, its registers, is put on its own stack,
+ * and a pointer to that is all that anybody must remember of it. Here the registers are a
+ * ucontext_t and swapcontext does the work. The assembly variants push the six (x86-64) or twenty
+ * (aarch64) registers that a function must keep for its caller; the compiler knows that every call
+ * loses all others.
  *
- * What it costs: swapcontext also saves and restores the signal mask by a system call, about a hundred
- * times the price of the registers, and the floating-point control words. So a mask that one coroutine
- * sets is not seen by the others, which under the assembly variants it is. */
+ * What it costs: swapcontext also saves and restores the signal mask by a system call, about a
+ * hundred times the price of the registers, and the floating-point control words. So a mask that
+ * one coroutine sets is not seen by the others, which under the assembly variants it is. */
 #include "platform/switch.h"
 
 #ifdef COIL__SWITCH_UCONTEXT
@@ -18,7 +19,7 @@
 
 struct suspended {
     ucontext_t context;
-    intptr_t   value;   /* left here by the switch that resumes this stack */
+    intptr_t value; /* left here by the switch that resumes this stack */
 };
 
 /* At the top of a fresh stack: a suspended state like any other, whose next step is `begin`. */
@@ -48,11 +49,11 @@ static void begin(unsigned high, unsigned low)
 {
     struct first_frame *first = (struct first_frame *)(uintptr_t)((uint64_t)high << 32 | low);
     first->entry(first->arg, first->state.value);
-    __builtin_trap();   /* entry returned */
+    __builtin_trap(); /* entry returned */
 }
 
-void *coil__switch_prepare(void *stack_low, size_t stack_bytes, void (*entry)(void *arg, intptr_t value),
-                           void *arg)
+void *coil__switch_prepare(void *stack_low, size_t stack_bytes,
+                           void (*entry)(void *arg, intptr_t value), void *arg)
 {
     uintptr_t top = (uintptr_t)stack_low + stack_bytes;
     struct first_frame *first = (struct first_frame *)((top - sizeof *first) & ~(uintptr_t)63);

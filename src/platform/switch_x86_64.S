@@ -6,17 +6,18 @@
  *      48  return address                   of the call to coil__switch
  *      56  the frame of whoever made that call
  *
- * Both stacks have this shape while coil__switch runs, so its unwind information is right before and
- * after the one instruction that changes stacks.
+ * Both stacks have this shape while coil__switch runs, so its unwind information is right before
+ * and after the one instruction that changes stacks.
  *
  * The way out. A processor predicts a `ret` by a private stack of the calls it has seen, which here
  * were made by the stack being left. If both stacks stand at the same call, hence likely under the
  * same chain of callers, these guesses are right for the stack being entered too: `ret` uses up the
- * one that belongs to this call, and the returns that follow find theirs. If not, `ret` is wrong for
- * certain, while an indirect `jmp` is predicted by its history. One compare picks: 2.5 to 3 ns among
- * tasks in the same code and about 12 in different code, where either form alone has 12 or 19 for one
- * of the two. Every frame of ours between the caller and the switch would be one more return to get
- * wrong, so the function that suspends should end in a tail call to coil__switch.
+ * one that belongs to this call, and the returns that follow find theirs. If not, `ret` is wrong
+ * for certain, while an indirect `jmp` is predicted by its history. One compare picks: about 3 ns
+ * among tasks in the same code and 12 to 16 in different code, depending on the processor. `jmp`
+ * alone takes 12 to 16 for both, `ret` alone 19 to 24 for the second. Every frame of ours between
+ * the caller and the switch would be one more return to get wrong, so the function that suspends
+ * should end in a tail call to coil__switch.
  *
  * CET: a shadow stack cannot follow a switch of stacks, and an indirect jump lands behind a call,
  * where there is no endbr64. This object therefore carries no .note.gnu.property. The linker then
@@ -88,11 +89,12 @@ coil__switch:
     .cfi_endproc
     .size   coil__switch, . - coil__switch
 
-/* The outermost frame of every coroutine: calls entry [r13] with arg [r12] and the value of the first
- * switch [rax]. It has no caller, and says so to unwinders.
+/* The outermost frame of every coroutine: calls entry [r13] with arg [r12] and the value of the
+ * first switch [rax]. It has no caller, and says so to unwinders.
  *
- * Unwinders look a return address up one byte early, to find the call before it. The return address of
- * a stack that never ran is where we begin; so we begin behind a nop, and what they find is ours. */
+ * Unwinders look a return address up one byte early, to find the call before it. The return address
+ * of a stack that never ran is where we begin; so we begin behind a nop, and what they find is
+ * ours. */
     .type   coil__switch_first, @function
     .p2align 4
 coil__switch_first:
@@ -107,7 +109,8 @@ coil__switch_first:
     .cfi_endproc
     .size   coil__switch_first, . - coil__switch_first
 
-/* void *coil__switch_prepare(void *stack_low [rdi], size_t stack_bytes [rsi], entry [rdx], arg [rcx])
+/* void *coil__switch_prepare(void *stack_low [rdi], size_t stack_bytes [rsi], entry [rdx], arg
+ * [rcx])
  *
  * The frame ends at a multiple of 16, as the stack must stand before the call of entry. rbp is zero
  * for those who follow frame pointers. */

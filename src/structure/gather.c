@@ -97,7 +97,8 @@ static void finish(struct gathering *gathering, coil_future *last)
                 if (gathering->children[j].future == gathering->children[i].future)
                     results->values[i] = coil_value_view(results->values[j]);
     gathering->results = NULL;
-    coil__future_finish(&gathering->future, coil_list_owned(results));
+    coil_value list = coil_list_owned(results);
+    coil__future_finish(&gathering->future, &list);
 }
 
 static void child_is_done(struct gathering *gathering, struct child *child)

@@ -30,17 +30,13 @@ static const char *describe_place(const coil_coro *coro, char *text, size_t byte
 
 static void report_never_awaited(const coil_coro *coro)
 {
-    coil_loop *loop = coil__thread.loop;
     char place[512];
     coil_report report = { .size = sizeof report,
                            .event = COIL_EVENT_NEVER_AWAITED,
                            .message = "coroutine was never awaited:",
                            .name = coro->type->name,
                            .place = describe_place(coro, place, sizeof place) };
-    if (loop)
-        coil__report(loop, report);
-    else
-        coil__log(NULL, COIL_LOG_WARNING, &report);
+    coil__log(coil__thread.loop, COIL_LOG_WARNING, &report);
 }
 
 static int close_driven(coil_coro *coro);
@@ -90,38 +86,21 @@ coil_coro *coil_coro_new(const coil_coro_type *type, const void *args, size_t by
     return coro;
 }
 
-static void unlink_unused(coil_coro *coro)
+int coil__coro_refuse(coil_coro *coro)
 {
-    if (coil__list_linked(&coro->unused))
+    char place[512];
+    const char *made = describe_place(coro, place, sizeof place);
+    return coil__fail(COIL_EREUSED, "coroutine '%s', defined at %s:%d%s%s", coro->type->name,
+                      coro->type->file, coro->type->line, made ? ", made at " : "",
+                      made ? made : "");
+}
+
+void coil__coro_end_unrun(coil_coro *coro)
+{
+    if (coro->object.state == COIL__CORO_CREATED && coil__list_linked(&coro->unused))
         coil__list_remove(&coro->unused);
-}
-
-int coil__coro_start(coil_coro *coro)
-{
-    if (COIL_UNLIKELY(coro->object.state != COIL__CORO_CREATED)) {
-        char place[512];
-        const char *made = describe_place(coro, place, sizeof place);
-        return coil__fail(COIL_EREUSED, "coroutine '%s', defined at %s:%d%s%s", coro->type->name,
-                          coro->type->file, coro->type->line, made ? ", made at " : "",
-                          made ? made : "");
-    }
-    unlink_unused(coro);
-    coro->object.state = COIL__CORO_STARTED;
-    coro->caller = NULL;
-    coro->owner = NULL;
-    return 0;
-}
-
-void coil__coro_end(coil_coro *coro)
-{
-    if (coro->object.state == COIL__CORO_CREATED)
-        unlink_unused(coro);
-    if (!(coro->object.flags & COIL__CORO_RAN) && coro->object.state != COIL__CORO_CLOSED &&
-        coro->type->drop)
+    if (coro->object.state != COIL__CORO_CLOSED && coro->type->drop)
         coro->type->drop(coro->args);
-    coro->object.state = COIL__CORO_CLOSED;
-    coro->caller = NULL;
-    coro->owner = NULL;
 }
 
 /* The loop is going; the objects stay their owners', who may still close them. */
@@ -138,7 +117,7 @@ void coil__coros_report_unused(coil_loop *loop)
 
 bool coil_is_coroutine(const void *object)
 {
-    return coil__kind_of(object) == COIL__KIND_CORO;
+    return object && coil__kind_of(object) == COIL__KIND_CORO;
 }
 
 const char *coil_coro_name(const coil_coro *coro)

@@ -5,15 +5,6 @@
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-void coil__future_init(coil_future *future, const struct coil__type *type, coil_loop *loop)
-{
-    coil__object_init(&future->object, type);
-    coil__ref(&loop->object);
-    future->loop = loop;
-    coil__list_init(&future->waiters);
-    future->value = coil_nil();
-}
-
 static void report_unread(coil_future *future)
 {
     bool task = future->object.type->kind == COIL__KIND_TASK;
@@ -28,7 +19,7 @@ static void report_unread(coil_future *future)
 
 static void drop_waiters(coil_future *future);
 
-void coil__future_fini(coil_future *future)
+void coil__future_fini_slowly(coil_future *future)
 {
     if (COIL_UNLIKELY(future->object.flags & COIL__FUTURE_UNREAD))
         report_unread(future);
@@ -43,7 +34,6 @@ void coil__future_fini(coil_future *future)
         coil_unref(future->error);
         break;
     }
-    coil__unref(&future->loop->object);
 }
 
 static void future_destroy(void *object)
@@ -68,6 +58,8 @@ coil_future *coil_create_future(coil_loop *loop)
 
 bool coil_is_future(const void *object)
 {
+    if (!object)
+        return false;
     enum coil__kind kind = coil__kind_of(object);
     return kind == COIL__KIND_FUTURE || kind == COIL__KIND_TASK;
 }
@@ -194,11 +186,11 @@ static void wake_waiters(coil_future *future)
         coil__loop_kick(future->loop);
 }
 
-void coil__future_finish(coil_future *future, coil_value value)
+void coil__future_finish(coil_future *future, const coil_value *value)
 {
     assert(coil__future_pending(future));
     future->object.state = COIL__FUTURE_DONE;
-    future->value = value;
+    coil__value_copy(&future->value, value);
     wake_waiters(future);
 }
 
@@ -237,7 +229,7 @@ int coil_future_set_result(coil_future *future, coil_value value)
     if (rc < 0)
         coil_value_clear(&value);
     else
-        coil__future_finish(future, value);
+        coil__future_finish(future, &value);
     return rc;
 }
 
@@ -311,8 +303,10 @@ int coil__future_outcome(coil_future *future, coil_value *value_out)
 {
     switch (future->object.state) {
     case COIL__FUTURE_DONE:
-        if (value_out)
-            *value_out = coil_value_view(future->value);
+        if (value_out) {
+            coil__value_copy(value_out, &future->value);
+            value_out->drop = NULL;
+        }
         return 0;
     case COIL__FUTURE_FAILED:
         future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;

@@ -4,7 +4,9 @@
 
 #include <coil/future.h>
 #include "base/list.h"
+#include "base/error.h"
 #include "base/object.h"
+#include "base/value.h"
 #include "loop/loop.h"
 
 enum coil__future_state {
@@ -42,9 +44,27 @@ struct coil__waiter {
 extern const struct coil__type coil__future_type;
 
 /* In the caller's memory: pending, one reference. */
-void coil__future_init(coil_future *future, const struct coil__type *type, coil_loop *loop);
+static inline void coil__future_init(coil_future *future, const struct coil__type *type,
+                                     coil_loop *loop)
+{
+    coil__object_init(&future->object, type);
+    coil__ref(&loop->object);
+    future->loop = loop;
+    coil__list_init(&future->waiters);
+}
+
+void coil__future_fini_slowly(coil_future *future);
+
 /* Gives back what a future owns, reports an error nobody has looked at. */
-void coil__future_fini(coil_future *future);
+static inline void coil__future_fini(coil_future *future)
+{
+    if (COIL_UNLIKELY(future->object.state != COIL__FUTURE_DONE ||
+                      !coil__list_empty(&future->waiters)))
+        coil__future_fini_slowly(future);
+    else
+        coil__value_drop(&future->value);
+    coil__unref(&future->loop->object);
+}
 
 static inline bool coil__future_pending(const coil_future *future)
 {
@@ -56,8 +76,8 @@ static inline void coil__future_await(coil_future *future, struct coil__waiter *
     coil__list_append(&future->waiters, &waiter->link);
 }
 
-/* Complete a pending future, task or not, and wake its waiters. value and error are consumed. */
-void coil__future_finish(coil_future *future, coil_value value);
+/* Complete a pending future, task or not, and wake its waiters. *value and error are consumed. */
+void coil__future_finish(coil_future *future, const coil_value *value);
 void coil__future_fail(coil_future *future, int code, coil_error *error);
 void coil__future_finish_cancelled(coil_future *future, coil_error *error);
 

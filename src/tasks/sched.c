@@ -47,7 +47,8 @@ static void end_without_step(struct coil__task *task, int code)
 {
     struct coil__task *running = coil__thread.task;
     coil__thread.task = task;
-    coil__task_finish(task, code, coil_nil());
+    coil_value none = coil_nil();
+    coil__task_finish(task, code, &none);
     coil__thread.task = running;
     coil__unref(&task->future.object);
 }
@@ -363,7 +364,7 @@ static void run_body(struct coil__task *task)
         rc = coil__coro_call(task->coro, &value);
         task->innermost = NULL;
     }
-    coil__task_finish(task, rc, value);
+    coil__task_finish(task, rc, &value);
 }
 
 /* On the task's own stack, from its first step on; and on, for the tasks that inherit the stack. */

@@ -37,10 +37,32 @@ static inline int coil__coro_call(coil_coro *coro, coil_value *value_out)
     return coro->type->entry(coro->args, value_out);
 }
 
+int coil__coro_refuse(coil_coro *coro);
+
 /* CREATED to STARTED, off the list of unused ones. 0, or COIL_EREUSED. */
-int coil__coro_start(coil_coro *coro);
+static inline int coil__coro_start(coil_coro *coro)
+{
+    if (COIL_UNLIKELY(coro->object.state != COIL__CORO_CREATED))
+        return coil__coro_refuse(coro);
+    if (coil__list_linked(&coro->unused))
+        coil__list_remove(&coro->unused);
+    coro->object.state = COIL__CORO_STARTED;
+    coro->caller = NULL;
+    coro->owner = NULL;
+    return 0;
+}
+
+void coil__coro_end_unrun(coil_coro *coro);
+
 /* Ends a coroutine that was started, or never will be, without a report. */
-void coil__coro_end(coil_coro *coro);
+static inline void coil__coro_end(coil_coro *coro)
+{
+    if (COIL_UNLIKELY(!(coro->object.flags & COIL__CORO_RAN)))
+        coil__coro_end_unrun(coro);
+    coro->object.state = COIL__CORO_CLOSED;
+    coro->caller = NULL;
+    coro->owner = NULL;
+}
 /* At the end of a loop: reports those that were made in it and never used. */
 void coil__coros_report_unused(coil_loop *loop);
 
@@ -140,8 +162,8 @@ int coil__task_yield(struct coil__task *task);
 /* Runs a new task at once, until it first suspends. */
 void coil__task_run_eagerly(struct coil__task *task);
 
-/* Completes a task whose coroutine has ended, or cannot begin. value is consumed. */
-void coil__task_finish(struct coil__task *task, int rc, coil_value value);
+/* Completes a task whose coroutine has ended, or cannot begin. *value is consumed. */
+void coil__task_finish(struct coil__task *task, int rc, coil_value *value);
 
 /* Ends one suspended task: every await in it fails from now on. */
 void coil__task_close(struct coil__task *task);

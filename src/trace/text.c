@@ -17,7 +17,7 @@ enum {
 };
 
 struct text_tracer {
-    FILE *file;             /* the caller's */
+    FILE *file;              /* the caller's */
     coil_context_var *depth; /* the caller's; NULL: no indentation */
     double origin;
     struct coil__task_table steps; /* how many each living task has begun */

@@ -116,8 +116,7 @@ static void record_waits(void *arg, coil_task *task, const coil_wait_info *info)
         return;
     step->wait_kind = (uint8_t)info->kind;
     step->fd = info->kind == COIL_WAIT_IO ? info->fd : COIL__NO_FD;
-    step->awaited =
-        info->kind == COIL_WAIT_TASK ? lane_of(timeline, info->future) : COIL__NO_LANE;
+    step->awaited = info->kind == COIL_WAIT_TASK ? lane_of(timeline, info->future) : COIL__NO_LANE;
     step->operation = keep_operation(timeline, info->operation);
 }
 
@@ -227,8 +226,9 @@ static int32_t add_lane(struct coil__timeline *timeline, coil_task *task, int64_
 {
     if (timeline->lane_count == timeline->lane_room) {
         size_t room = timeline->lane_room ? 2 * timeline->lane_room : 16;
-        struct coil__lane *lanes =
-            room <= COIL__MAX_STEPS ? coil__realloc(timeline->lanes, room * sizeof *lanes) : NULL;
+        struct coil__lane *lanes = room <= COIL__MAX_STEPS
+                                       ? coil__realloc(timeline->lanes, room * sizeof *lanes)
+                                       : NULL;
         if (!lanes)
             goto out_of_memory;
         timeline->lanes = lanes;
@@ -353,8 +353,9 @@ static int write_file(FILE *file, const struct coil__timeline *timeline,
 const char *coil__step_end_name(unsigned how)
 {
     static const char *const names[] = {
-        [COIL_STEP_READY] = "ready",   [COIL_STEP_WAITING] = "waiting",     [COIL_STEP_DONE] = "done",
-        [COIL_STEP_FAILED] = "failed", [COIL_STEP_CANCELLED] = "cancelled",
+        [COIL_STEP_READY] = "ready",         [COIL_STEP_WAITING] = "waiting",
+        [COIL_STEP_DONE] = "done",           [COIL_STEP_FAILED] = "failed",
+        [COIL_STEP_CANCELLED] = "cancelled",
     };
     assert(how < sizeof names / sizeof names[0]);
     return names[how];

@@ -25,18 +25,18 @@ enum {
 
 struct coil__step {
     struct coil__step *next, *before; /* of the same task */
-    int64_t ready_ns;        /* COIL__OPEN: from before the recording */
+    int64_t ready_ns;                 /* COIL__OPEN: from before the recording */
     int64_t begin_ns;
     int64_t end_ns;      /* COIL__OPEN: still running */
     int64_t wait_end_ns; /* COIL__OPEN: still waiting, or nothing to wait for */
     int32_t lane;
-    int32_t woken_by; /* the lane of the task that made this one ready, or COIL__NO_LANE */
-    int32_t awaited;  /* the lane of the task that is waited for, or COIL__NO_LANE */
-    int32_t fd;       /* that is waited for, or COIL__NO_FD */
+    int32_t woken_by;      /* the lane of the task that made this one ready, or COIL__NO_LANE */
+    int32_t awaited;       /* the lane of the task that is waited for, or COIL__NO_LANE */
+    int32_t fd;            /* that is waited for, or COIL__NO_FD */
     const char *operation; /* that waits; the timeline's */
     uint32_t number;       /* in the lane, from 1 */
-    uint8_t how;       /* coil_step_end, once end_ns is known */
-    uint8_t wait_kind; /* coil_wait_kind, if how is COIL_STEP_WAITING */
+    uint8_t how;           /* coil_step_end, once end_ns is known */
+    uint8_t wait_kind;     /* coil_wait_kind, if how is COIL_STEP_WAITING */
 };
 
 struct coil__lane {
@@ -64,8 +64,9 @@ struct coil__chunk {
 };
 
 struct coil__timeline {
-    struct coil__task_table numbers; /* a task's lane; of an old task's address, a lane that has ended */
-    struct coil__lane *lanes;        /* in the order of creation */
+    struct coil__task_table
+        numbers;              /* a task's lane; of an old task's address, a lane that has ended */
+    struct coil__lane *lanes; /* in the order of creation */
     size_t lane_count, lane_room;
     struct coil__chunk *first, *last; /* all steps, in the order in which they began */
     size_t step_count;

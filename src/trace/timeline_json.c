@@ -18,9 +18,11 @@ static void write_events(FILE *file, const struct coil__timeline *timeline);
 static void put_task(FILE *file, const struct coil__timeline *timeline, size_t number);
 static void put_step(FILE *file, const struct coil__timeline *timeline,
                      const struct coil__step *step, uint64_t id);
-static void put_wait(FILE *file, const struct coil__timeline *timeline, const struct coil__step *step);
+static void put_wait(FILE *file, const struct coil__timeline *timeline,
+                     const struct coil__step *step);
 static void put_flow(FILE *file, char phase, int32_t lane, int64_t ns, uint64_t id);
-static void put_slice(FILE *file, const char *category, size_t lane, int64_t begin_ns, int64_t end_ns);
+static void put_slice(FILE *file, const char *category, size_t lane, int64_t begin_ns,
+                      int64_t end_ns);
 static void put_string(FILE *file, const char *text);
 static void put_characters(FILE *file, const char *text);
 
@@ -31,11 +33,12 @@ int coil_timeline_write_json(coil_tracer *tracer, const char *path)
 
 static void write_events(FILE *file, const struct coil__timeline *timeline)
 {
-    fprintf(file,
-            "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"written by\":\"Coil %s\",\"complete\":%s},\n"
-            "\"traceEvents\":[\n"
-            "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,\"tid\":0,\"args\":{\"name\":\"Coil\"}}",
-            COIL_VERSION, timeline->incomplete ? "false" : "true");
+    fprintf(
+        file,
+        "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"written by\":\"Coil %s\",\"complete\":%s},\n"
+        "\"traceEvents\":[\n"
+        "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,\"tid\":0,\"args\":{\"name\":\"Coil\"}}",
+        COIL_VERSION, timeline->incomplete ? "false" : "true");
     for (size_t i = 0; i < timeline->lane_count; i++)
         put_task(file, timeline, i);
     uint64_t id = 0;
@@ -55,7 +58,8 @@ static void put_task(FILE *file, const struct coil__timeline *timeline, size_t n
     const struct coil__lane *lane = &timeline->lanes[number];
     bool ended = lane->ended_ns != COIL__OPEN;
     fprintf(file,
-            ",\n{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":1,\"tid\":%zu,\"args\":{\"name\":", number + 1);
+            ",\n{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":1,\"tid\":%zu,\"args\":{\"name\":",
+            number + 1);
     put_string(file, lane->name);
     fprintf(file,
             "}},\n{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":1,\"tid\":%zu,"
@@ -87,7 +91,8 @@ static void put_step(FILE *file, const struct coil__timeline *timeline,
 }
 
 /* What comes after a step, if that is a wait. */
-static void put_wait(FILE *file, const struct coil__timeline *timeline, const struct coil__step *step)
+static void put_wait(FILE *file, const struct coil__timeline *timeline,
+                     const struct coil__step *step)
 {
     static const char *const kinds[] = {
         [COIL_WAIT_YIELD] = "yield", [COIL_WAIT_SLEEP] = "sleep", [COIL_WAIT_FUTURE] = "future",
@@ -126,7 +131,8 @@ static void put_flow(FILE *file, char phase, int32_t lane, int64_t ns, uint64_t 
 }
 
 /* Leaves off behind "name": the caller writes that, and the rest of the event. */
-static void put_slice(FILE *file, const char *category, size_t lane, int64_t begin_ns, int64_t end_ns)
+static void put_slice(FILE *file, const char *category, size_t lane, int64_t begin_ns,
+                      int64_t end_ns)
 {
     fprintf(file, ",\n{\"ph\":\"X\",\"cat\":\"%s\",\"pid\":1,\"tid\":%zu", category, lane + 1);
     put_time(file, "ts", begin_ns);

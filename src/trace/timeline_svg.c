@@ -27,15 +27,15 @@ enum {
     END_RADIUS = 4,
 };
 
-static const double MERGE_GAP = 0.5;     /* bars that are closer become one */
+static const double MERGE_GAP = 0.5;      /* bars that are closer become one */
 static const double MIN_WAIT_WIDTH = 0.5; /* narrower waits disappear between the steps */
 
-#define TEXT_COLOUR "#0f172a"
+#define TEXT_COLOUR  "#0f172a"
 #define FAINT_COLOUR "#64748b"
-#define GRID_COLOUR "#e2e8f0"
-#define BAND_COLOUR "#f8fafc"
-#define WAKE_COLOUR "#334155"
-#define MAKE_COLOUR "#94a3b8"
+#define GRID_COLOUR  "#e2e8f0"
+#define BAND_COLOUR  "#f8fafc"
+#define WAKE_COLOUR  "#334155"
+#define MAKE_COLOUR  "#94a3b8"
 
 /* What can be in a lane, as the legend names it. The class of a bar and its colour. */
 enum look {
@@ -52,17 +52,17 @@ static const struct {
     int width; /* of the text, about */
 } looks[LOOKS] = {
     [LOOK_RUN] = { "run", "#1d4ed8", "runs", 28 },
-    [LOOK_QUEUED] = { "queued", "#cbd5e1", "ready, queued", 80 },
+    [LOOK_QUEUED] = { "queued", "#cbd5e1", "ready, queued", 76 },
     [LOOK_SLEEP] = { "sleep", "#fde68a", "sleeps", 38 },
     [LOOK_IO] = { "io", "#bbf7d0", "waits for I/O", 74 },
-    [LOOK_FUTURE] = { "future", "#ddd6fe", "for a task or future", 114 },
-    [LOOK_OTHER] = { "other", "#fbcfe8", "for something else", 106 },
+    [LOOK_FUTURE] = { "future", "#ddd6fe", "for a task or future", 110 },
+    [LOOK_OTHER] = { "other", "#fbcfe8", "for something else", 100 },
 };
 
 struct picture {
     FILE *file;
     const struct coil__timeline *timeline;
-    int32_t lanes; /* that are shown */
+    int32_t lanes;                   /* that are shown */
     double left, top, width, height; /* of the part with the lanes */
     double pitch;                    /* from lane to lane */
     double run_height, wait_height;
@@ -83,6 +83,7 @@ static void put_head(const struct picture *picture);
 static void put_legend(const struct picture *picture);
 static void put_time_axis(const struct picture *picture);
 static void put_names(const struct picture *picture);
+static void put_band(const struct picture *picture, int32_t first, int32_t last);
 static void put_creations(const struct picture *picture);
 static void put_lane(const struct picture *picture, int32_t number);
 static void put_waits(const struct picture *picture, int32_t number);
@@ -123,7 +124,7 @@ static struct picture lay_out(FILE *file, const struct coil__timeline *timeline)
     picture.lanes = (int32_t)(timeline->lane_count < MAX_LANES ? timeline->lane_count : MAX_LANES);
     picture.pitch = pitch_for(picture.lanes);
     picture.run_height = picture.pitch * 0.66;
-    picture.wait_height = picture.pitch * (picture.pitch >= 20 ? 0.54 : 0.36);
+    picture.wait_height = picture.pitch * (picture.pitch >= 20 ? 0.54 : 0.46);
 
     int columns = 8;
     for (int32_t i = 0; i < picture.lanes; i++) {
@@ -174,36 +175,40 @@ static void put_head(const struct picture *picture)
     double width = picture->left + picture->width + MARGIN + 8;
     double height = picture->top + picture->height + FOOTER_HEIGHT;
 
-    fprintf(file,
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" width=\"%.0f\" height=\"%.0f\""
-            " viewBox=\"0 0 %.0f %.0f\">\n"
-            "<title>Coil timeline</title>\n"
-            "<style type=\"text/css\">\n"
-            "text { font-family: 'Helvetica Neue', Helvetica, Arial, 'DejaVu Sans', sans-serif;"
-            " font-size: 12px; fill: " TEXT_COLOUR "; }\n"
-            ".faint { font-size: 11px; fill: " FAINT_COLOUR "; }\n"
-            ".small { font-size: 9.5px; fill: #334155; }\n"
-            ".wake { fill: none; stroke: " WAKE_COLOUR "; stroke-width: 1.1; }\n"
-            ".make { fill: none; stroke: " MAKE_COLOUR "; stroke-dasharray: 2 2; }\n"
-            ".grid { stroke: " GRID_COLOUR "; }\n"
-            ".lane:hover rect { opacity: 0.75; }\n",
-            width, height, width, height);
+    fprintf(
+        file,
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" width=\"%.0f\" height=\"%.0f\""
+        " viewBox=\"0 0 %.0f %.0f\">\n"
+        "<title>Coil timeline</title>\n"
+        "<style type=\"text/css\">\n"
+        "text { font-family: 'Helvetica Neue', Helvetica, Arial, 'DejaVu Sans', sans-serif;"
+        " font-size: 12px; fill: " TEXT_COLOUR "; }\n"
+        ".faint { font-size: 11px; fill: " FAINT_COLOUR "; }\n"
+        ".small { font-size: 9.5px; fill: #334155; }\n"
+        ".wake { fill: none; stroke: " WAKE_COLOUR "; stroke-width: 1.1; }\n"
+        ".make { fill: none; stroke: " MAKE_COLOUR "; stroke-dasharray: 2 2;"
+        " stroke-opacity: %s; }\n"
+        ".grid { stroke: " GRID_COLOUR "; }\n"
+        ".lane:hover rect { opacity: 0.75; }\n",
+        width, height, width, height, picture->pitch >= 14 ? "1" : "0.5");
     for (int i = 0; i < LOOKS; i++)
         fprintf(file, ".%s { fill: %s; }\n", looks[i].class, looks[i].colour);
-    fprintf(file,
-            "</style>\n"
-            "<defs><marker id=\"tip\" viewBox=\"0 0 6 6\" refX=\"5.5\" refY=\"3\" markerWidth=\"%g\""
-            " markerHeight=\"%g\" markerUnits=\"userSpaceOnUse\" orient=\"auto\">"
-            "<path d=\"M0 0 L6 3 L0 6 z\" fill=\"" WAKE_COLOUR "\"/></marker></defs>\n"
-            "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n",
-            picture->pitch >= 14 ? 6.0 : 4.0, picture->pitch >= 14 ? 6.0 : 4.0);
+    fprintf(
+        file,
+        "</style>\n"
+        "<defs><marker id=\"tip\" viewBox=\"0 0 6 6\" refX=\"5.5\" refY=\"3\" markerWidth=\"%g\""
+        " markerHeight=\"%g\" markerUnits=\"userSpaceOnUse\" orient=\"auto\">"
+        "<path d=\"M0 0 L6 3 L0 6 z\" fill=\"" WAKE_COLOUR "\"/></marker></defs>\n"
+        "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n",
+        picture->pitch >= 14 ? 6.0 : 4.0, picture->pitch >= 14 ? 6.0 : 4.0);
 
-    fprintf(file,
-            "<text x=\"%d\" y=\"32\" style=\"font-size:17px;font-weight:bold\">Coil timeline</text>\n"
-            "<text x=\"%d\" y=\"32\" class=\"faint\">%zu task%s, %zu step%s, ",
-            MARGIN, MARGIN + 130, timeline->lane_count, timeline->lane_count == 1 ? "" : "s",
-            timeline->step_count, timeline->step_count == 1 ? "" : "s");
+    fprintf(
+        file,
+        "<text x=\"%d\" y=\"32\" style=\"font-size:17px;font-weight:bold\">Coil timeline</text>\n"
+        "<text x=\"%d\" y=\"32\" class=\"faint\">%zu task%s, %zu step%s, ",
+        MARGIN, MARGIN + 130, timeline->lane_count, timeline->lane_count == 1 ? "" : "s",
+        timeline->step_count, timeline->step_count == 1 ? "" : "s");
     put_duration(file, timeline->last_ns);
     if (timeline->incomplete)
         fputs("; incomplete: there was no memory for what came then", file);
@@ -279,9 +284,10 @@ static void put_time_axis(const struct picture *picture)
                 "<text class=\"faint\" x=\"%.2f\" y=\"%.1f\" text-anchor=\"middle\">%.*f %s</text>",
                 x, picture->top - 6, bottom, x, picture->top - 11, ns ? digits : 0, value,
                 units[unit].name);
-        fprintf(file,
-                "<text class=\"faint\" x=\"%.2f\" y=\"%.1f\" text-anchor=\"middle\">%.*f %s</text>\n",
-                x, bottom + 16, ns ? digits : 0, value, units[unit].name);
+        fprintf(
+            file,
+            "<text class=\"faint\" x=\"%.2f\" y=\"%.1f\" text-anchor=\"middle\">%.*f %s</text>\n",
+            x, bottom + 16, ns ? digits : 0, value, units[unit].name);
     }
 }
 
@@ -295,20 +301,23 @@ static void put_names(const struct picture *picture)
     while (every * picture->pitch < font + 1)
         every++;
 
-    for (int32_t i = 0; i < picture->lanes; i++) {
-        if (i / every % 2 == 0)
-            fprintf(file,
-                    "<rect x=\"%d\" y=\"%.2f\" width=\"%.1f\" height=\"%.2f\" fill=\"" BAND_COLOUR
-                    "\"/>\n",
-                    MARGIN - 8, y_of(picture, i) - picture->pitch / 2,
-                    picture->left + picture->width - MARGIN + 16, picture->pitch);
-        if (i % every != 0)
-            continue;
+    for (int32_t i = 0; i < picture->lanes; i += 2 * every)
+        put_band(picture, i, i + every < picture->lanes ? i + every : picture->lanes);
+    for (int32_t i = 0; i < picture->lanes; i += every) {
         fprintf(file, "<text x=\"%d\" y=\"%.2f\" style=\"font-size:%dpx\">", MARGIN,
                 y_of(picture, i) + font * 0.35, font);
         put_text(file, picture->timeline->lanes[i].name, NAME_COLUMNS);
         fputs("</text>\n", file);
     }
+}
+
+/* Behind the lanes from the first to before the last, so that the eye finds from the name to the bars. */
+static void put_band(const struct picture *picture, int32_t first, int32_t last)
+{
+    fprintf(picture->file,
+            "<rect x=\"%d\" y=\"%.2f\" width=\"%.1f\" height=\"%.2f\" fill=\"" BAND_COLOUR "\"/>\n",
+            MARGIN - 8, y_of(picture, first) - picture->pitch / 2,
+            picture->left + picture->width - MARGIN + 16, picture->pitch * (last - first));
 }
 
 /* ---- lanes ---------------------------------------------------------------------------------------- */
@@ -354,14 +363,15 @@ static enum look look_of_wait(unsigned kind)
 }
 
 /* Opens a bar of the lane, which is not so wide that it could hide something: between the steps. */
-static bool open_bar(const struct picture *picture, int32_t number, enum look look, int64_t begin_ns,
-                     int64_t end_ns)
+static bool open_bar(const struct picture *picture, int32_t number, enum look look,
+                     int64_t begin_ns, int64_t end_ns)
 {
     double from = x_of(picture, begin_ns), width = x_of(picture, end_ns) - from;
     if (width < MIN_WAIT_WIDTH)
         return false;
     double height = look == LOOK_QUEUED ? picture->wait_height * 0.5 : picture->wait_height;
-    fprintf(picture->file, "<rect class=\"%s\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\">",
+    fprintf(picture->file,
+            "<rect class=\"%s\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\">",
             looks[look].class, from, y_of(picture, number) - height / 2, width, height);
     return true;
 }
@@ -451,10 +461,11 @@ static void put_run(const struct picture *picture, const struct bar *bar)
 {
     int32_t number = bar->first->lane;
     FILE *file = picture->file;
-    fprintf(file,
-            "<rect class=\"run\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" rx=\"1\"><title>",
-            bar->from, y_of(picture, number) - picture->run_height / 2, bar->to - bar->from,
-            picture->run_height);
+    fprintf(
+        file,
+        "<rect class=\"run\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" rx=\"1\"><title>",
+        bar->from, y_of(picture, number) - picture->run_height / 2, bar->to - bar->from,
+        picture->run_height);
     put_text(file, picture->timeline->lanes[number].name, NAME_COLUMNS);
     if (bar->first == bar->last)
         fprintf(file, " step %" PRIu32 ": ran ", bar->first->number);
@@ -475,7 +486,8 @@ static void put_run(const struct picture *picture, const struct bar *bar)
 static void put_arrow(const struct picture *picture, double x, int32_t from, int32_t to)
 {
     double side = from < to ? 0.5 : -0.5;
-    fprintf(picture->file, "<path class=\"wake\" d=\"M%.2f %.2f V%.2f\" marker-end=\"url(#tip)\"/>\n", x,
+    fprintf(picture->file,
+            "<path class=\"wake\" d=\"M%.2f %.2f V%.2f\" marker-end=\"url(#tip)\"/>\n", x,
             y_of(picture, from) + side * picture->run_height,
             y_of(picture, to) - side * picture->run_height);
 }
@@ -486,7 +498,8 @@ static void put_wake_ups(const struct picture *picture)
     for (int32_t i = 0; i < picture->lanes; i++) {
         double last_x = -1;
         int32_t last_by = COIL__NO_LANE;
-        for (const struct coil__step *step = picture->timeline->lanes[i].first; step; step = step->next) {
+        for (const struct coil__step *step = picture->timeline->lanes[i].first; step;
+             step = step->next) {
             if (step->woken_by == COIL__NO_LANE || step->woken_by >= picture->lanes ||
                 step->woken_by == i)
                 continue;
@@ -523,8 +536,8 @@ static void put_end(FILE *file, unsigned how, double x, double y, double radius)
         fprintf(file,
                 "<path d=\"M%.2f %.2f l%.2f %.2f m0 %.2f l%.2f %.2f\" fill=\"none\""
                 " stroke=\"#dc2626\" stroke-width=\"%.2f\"/>\n",
-                x - radius, y - radius, 2 * radius, 2 * radius, -2 * radius, -2 * radius, 2 * radius,
-                radius * 0.6);
+                x - radius, y - radius, 2 * radius, 2 * radius, -2 * radius, -2 * radius,
+                2 * radius, radius * 0.6);
         break;
     case COIL_STEP_CANCELLED:
         fprintf(file,
@@ -533,7 +546,8 @@ static void put_end(FILE *file, unsigned how, double x, double y, double radius)
                 x - radius * 0.8, y - radius * 0.8, radius * 1.6, radius * 1.6, radius * 0.5);
         break;
     default:
-        fprintf(file, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\" fill=\"#16a34a\"/>\n", x, y, radius);
+        fprintf(file, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\" fill=\"#16a34a\"/>\n", x, y,
+                radius);
     }
 }
 

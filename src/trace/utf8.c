@@ -10,7 +10,12 @@ uint32_t coil__utf8_next(const char **text)
     if (*at == 0)
         return 0;
 
-    int bytes = *at < 0x80 ? 1 : *at < 0xc0 ? 0 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : *at < 0xf8 ? 4 : 0;
+    int bytes = *at < 0x80   ? 1
+                : *at < 0xc0 ? 0
+                : *at < 0xe0 ? 2
+                : *at < 0xf0 ? 3
+                : *at < 0xf8 ? 4
+                             : 0;
     uint32_t character = bytes == 1 ? *at : bytes ? *at & (0x7fu >> bytes) : 0;
     for (int i = 1; i < bytes; i++) {
         /* The zero byte at the end is no continuation, so this does not run past it. */

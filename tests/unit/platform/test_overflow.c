@@ -1,4 +1,5 @@
-/* The overflow handler: who gets a message, and that everybody dies of what they would have died of. */
+/* The overflow handler: who gets a message, and that everybody dies of what they would have died
+ * of. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -20,11 +21,12 @@
 #include "platform/overflow.h"
 #include "platform/stack.h"
 
-/* ---- a child that dies, and its last words ------------------------------------------------------- */
+/* ---- a child that dies, and its last words
+ * ------------------------------------------------------- */
 
 struct end {
     int status;
-    char words[4096];   /* what it wrote to file descriptor 2 */
+    char words[4096]; /* what it wrote to file descriptor 2 */
 };
 
 /* The handlers of a sanitizer are taken out in the child: there, Coil's are the subject. */
@@ -65,7 +67,8 @@ static bool died_of(const struct end *end, int signal_number)
     return WIFSIGNALED(end->status) && WTERMSIG(end->status) == signal_number;
 }
 
-/* ---- a coroutine to overflow ----------------------------------------------------------------------- */
+/* ---- a coroutine to overflow
+ * ----------------------------------------------------------------------- */
 
 static struct coil__stack_pool pool;
 static struct coil__stack *running;
@@ -108,7 +111,8 @@ static void overflow_a_coroutine(void)
     coil__fiber_switch(&main_word, NULL, coroutine_word, running, 0, false);
 }
 
-/* ---- the tests ----------------------------------------------------------------------------------------- */
+/* ---- the tests
+ * ----------------------------------------------------------------------------------------- */
 
 static void enter_and_overflow(void)
 {
@@ -118,7 +122,8 @@ static void enter_and_overflow(void)
 
 static void overflow_dies_with_a_message(void **state)
 {
-    /* The first thing people fear about coroutines in C is an overflow that looks like any crash. */
+    /* The first thing people fear about coroutines in C is an overflow that looks like any
+     * crash. */
     struct end end;
     (void)state;
     run_child(enter_and_overflow, &end);
@@ -314,7 +319,8 @@ static void last_leave_takes_the_alternate_stack_down(void **state)
 static void replace_while_up(void)
 {
     static char mine[64 * 1024];
-    stack_t none = { .ss_flags = SS_DISABLE }, ours = { .ss_sp = mine, .ss_size = sizeof mine }, now;
+    stack_t none = { .ss_flags = SS_DISABLE }, ours = { .ss_sp = mine, .ss_size = sizeof mine },
+            now;
     sigaltstack(&none, NULL);
     coil__overflow_thread_enter(describe);
     sigaltstack(&ours, NULL);

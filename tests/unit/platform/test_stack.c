@@ -20,6 +20,14 @@
 
 #ifdef COIL__ASAN
 #include <sanitizer/lsan_interface.h>
+
+/* Frames that ASan has moved aside are out of LeakSanitizer's sight while their stack is suspended
+ * (see fiber.c). clang 15 and later move them unless told not to. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_stack_use_after_return=0";
+}
 #endif
 #ifdef COIL_HAVE_VALGRIND
 #include <valgrind/valgrind.h>
@@ -42,7 +50,8 @@ static bool memory_is_our_own(void)
 #endif
 }
 
-/* False under emulators that take madvise for mere advice. They share their mappings with us, too. */
+/* False under emulators that take madvise for mere advice. They share their mappings with us,
+ * too. */
 static bool kernel_is_real(void)
 {
     size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
@@ -65,7 +74,7 @@ static int drop_pool(void **state)
 {
     struct coil__stack_pool *pool = *state;
     bool all_back = pool->in_use == 0;
-    pool->in_use = 0;   /* a test that failed may have left some */
+    pool->in_use = 0; /* a test that failed may have left some */
     coil__stack_pool_fini(pool);
     return all_back ? 0 : -1;
 }
@@ -80,7 +89,8 @@ static char *top_of(const struct coil__stack *stack)
     return stack->low + stack->bytes;
 }
 
-/* ---- sizes and places -------------------------------------------------------------------------- */
+/* ---- sizes and places
+ * -------------------------------------------------------------------------- */
 
 static void stack_has_the_size_asked_for(void **state)
 {
@@ -129,7 +139,9 @@ static void stacks_do_not_overlap(void **state)
 {
     /* Over several chunks, and filled from end to end: a mistake in the layout would change a
      * neighbour's bytes, or its descriptor. */
-    enum { STACKS = 300 };
+    enum {
+        STACKS = 300
+    };
     struct coil__stack_pool *pool = *state;
     static struct coil__stack *stacks[STACKS];
     static struct coil__stack copies[STACKS];
@@ -190,7 +202,8 @@ static void larger_stacks_do_not_lie_a_power_of_two_apart(void **state)
     coil__stack_give(*state, next);
 }
 
-/* ---- reuse --------------------------------------------------------------------------------------- */
+/* ---- reuse
+ * --------------------------------------------------------------------------------------- */
 
 static void stack_pool_reuses_the_hottest_stack(void **state)
 {
@@ -233,14 +246,15 @@ static void pool_counts_what_is_in_use(void **state)
     assert_int_equal(pool->in_use, 0);
 }
 
-/* ---- one coroutine, for the tests that need a stack to be run on ---------------------------------- */
+/* ---- one coroutine, for the tests that need a stack to be run on
+ * ---------------------------------- */
 
 struct co {
     struct coil__stack_pool *pool;
     struct coil__stack *stack;
     void *word;
     void (*body)(struct co *co);
-    void *block;            /* for a body's own use */
+    void *block; /* for a body's own use */
     bool done;
 };
 
@@ -271,7 +285,8 @@ static void entry(void *arg, intptr_t value)
     die(co);
 }
 
-static void start(struct coil__stack_pool *pool, struct co *co, size_t bytes, void (*body)(struct co *co))
+static void start(struct coil__stack_pool *pool, struct co *co, size_t bytes,
+                  void (*body)(struct co *co))
 {
     *co = (struct co){ .pool = pool, .stack = coil__stack_take(pool, bytes), .body = body };
     assert_non_null(co->stack);
@@ -324,11 +339,13 @@ static void parked_coroutine_touches_one_page(void **state)
     coil__stack_give(*state, co.stack);
 }
 
-/* ---- guards ---------------------------------------------------------------------------------------- */
+/* ---- guards
+ * ---------------------------------------------------------------------------------------- */
 
 /* Runs `what` in a child and returns its wait status. The child dies without a core and without a
  * sanitizer's report. */
-static int status_of_child(void (*what)(struct coil__stack_pool *pool), struct coil__stack_pool *pool)
+static int status_of_child(void (*what)(struct coil__stack_pool *pool),
+                           struct coil__stack_pool *pool)
 {
     fflush(NULL);
     pid_t child = fork();
@@ -430,7 +447,7 @@ static void guard_hit_names_the_guard_alone(void **state)
     assert_false(coil__stack_guard_hit(stack, stack->low));
     assert_false(coil__stack_guard_hit(stack, top_of(stack)));
     assert_false(coil__stack_guard_hit(stack, NULL));
-    stack->guarded = false;     /* then there is no guard to hit */
+    stack->guarded = false; /* then there is no guard to hit */
     assert_false(coil__stack_guard_hit(stack, stack->low - 1));
     stack->guarded = true;
     coil__stack_give(pool, stack);
@@ -479,10 +496,13 @@ static void give_all(struct coil__stack_pool *pool, struct coil__stack *list)
 static void stacks_beyond_the_mapping_limit_keep_their_guards(void **state)
 {
     /* With two mappings each, libraries stop at some 32,000 coroutines, whatever the memory. */
-    enum { MANY = 40000 };
+    enum {
+        MANY = 40000
+    };
     struct coil__stack_pool *pool = *state;
     if (!kernel_has_guard_regions() || !memory_is_our_own()) {
-        print_message("skipped: needs MADV_GUARD_INSTALL (Linux 6.13), no sanitizer, no valgrind\n");
+        print_message(
+            "skipped: needs MADV_GUARD_INSTALL (Linux 6.13), no sanitizer, no valgrind\n");
         skip();
     }
     int before = count_mappings();
@@ -509,28 +529,38 @@ static long mapping_limit(void)
     return limit;
 }
 
-static void stacks_go_unguarded_when_mappings_run_out(void **state)
+static void stacks_go_unguarded_before_mappings_run_out(void **state)
 {
     /* On kernels without guard regions. A stack without a guard is better than no task, as long as
-     * somebody can be told. */
-    struct coil__stack_pool *pool = *state;
-    long limit = mapping_limit();
-    if (limit <= 0 || limit > 70000 || !memory_is_our_own() || !kernel_is_real()) {
-        print_message("skipped: vm.max_map_count out of reach, or a sanitizer, valgrind, emulator\n");
+     * somebody can be told; and the rest of the program needs mappings too. */
+    struct coil__stack_pool *pool = *state, second;
+    size_t limit = (size_t)mapping_limit();
+    if (limit == 0 || limit > 70000 || !memory_is_our_own() || !kernel_is_real()) {
+        print_message(
+            "skipped: vm.max_map_count out of reach, or a sanitizer, valgrind, emulator\n");
         skip();
     }
     pool->use_mprotect = true;
     struct coil__stack *list = NULL;
-    take_many(pool, (size_t)limit / 2 + 100, &list);
+    take_many(pool, limit / 2, &list);
     size_t unguarded = 0;
     for (struct coil__stack *stack = list; stack; stack = stack->next_free)
         unguarded += !stack->guarded;
+    assert_in_range(unguarded, 1, limit / 8);
+    assert_int_equal(unguarded, pool->unguarded);
+    assert_in_range(count_mappings(), limit / 2, limit - 1000);
+
+    /* The bound is the process's: another pool gets none either, until this one is gone. */
+    coil__stack_pool_init(&second);
+    second.use_mprotect = true;
+    coil__stack_give(&second, coil__stack_take(&second, 0));
+    assert_int_equal(second.unguarded, 1);
     give_all(pool, list);
-    size_t counted = pool->unguarded;
     coil__stack_pool_fini(pool);
     coil__stack_pool_init(pool);
-    assert_in_range(unguarded, 1, (size_t)limit / 4);
-    assert_int_equal(unguarded, counted);
+    coil__stack_give(&second, coil__stack_take(&second, 16));
+    assert_int_equal(second.unguarded, 1);
+    coil__stack_pool_fini(&second);
 }
 
 static void take_until_refused(struct coil__stack_pool *pool)
@@ -563,7 +593,8 @@ static void without_address_space_take_returns_null(void **state)
     assert_int_equal(status_of_child(take_until_refused, *state), 0);
 }
 
-/* ---- high water and trimming ----------------------------------------------------------------------- */
+/* ---- high water and trimming
+ * ----------------------------------------------------------------------- */
 
 static void high_water_grows_with_use(void **state)
 {
@@ -582,7 +613,9 @@ static void high_water_grows_with_use(void **state)
     assert_int_equal(coil__stack_high_water(stack), stack->bytes);
 }
 
-enum { IDLE = 3000 };
+enum {
+    IDLE = 3000
+};
 static struct coil__stack *idle[IDLE];
 
 static void give_idle(struct coil__stack_pool *pool)
@@ -657,10 +690,11 @@ static void burst_that_comes_again_finds_its_pages(void **state)
     give_idle(pool);
 }
 
-/* ---- LeakSanitizer ---------------------------------------------------------------------------------- */
+/* ---- LeakSanitizer
+ * ---------------------------------------------------------------------------------- */
 
 #ifdef COIL__ASAN
-static uintptr_t hidden;    /* a pointer, so written that it is none */
+static uintptr_t hidden; /* a pointer, so written that it is none */
 
 static void hold_a_block(struct co *co)
 {
@@ -732,12 +766,12 @@ static void block_held_by_the_loops_stack_is_no_leak(void **state)
     coil__stack_give(*state, co.stack);
 }
 #else
-#define SKIPPED_WITHOUT_LSAN(test)                                                                  \
-    static void test(void **state)                                                                   \
-    {                                                                                                \
-        (void)state;                                                                                 \
-        print_message("skipped: LeakSanitizer comes with -fsanitize=address\n");                     \
-        skip();                                                                                      \
+#define SKIPPED_WITHOUT_LSAN(test)                                                                 \
+    static void test(void **state)                                                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        print_message("skipped: LeakSanitizer comes with -fsanitize=address\n");                   \
+        skip();                                                                                    \
     }
 SKIPPED_WITHOUT_LSAN(block_held_by_a_suspended_stack_is_no_leak)
 SKIPPED_WITHOUT_LSAN(block_lost_by_a_coroutine_is_a_leak)
@@ -765,7 +799,7 @@ int main(void)
         WITH_POOL(guard_lies_exactly_below_low),
         WITH_POOL(guard_hit_names_the_guard_alone),
         WITH_POOL(stacks_beyond_the_mapping_limit_keep_their_guards),
-        WITH_POOL(stacks_go_unguarded_when_mappings_run_out),
+        WITH_POOL(stacks_go_unguarded_before_mappings_run_out),
         WITH_POOL(without_address_space_take_returns_null),
         WITH_POOL(high_water_grows_with_use),
         WITH_POOL(idle_stacks_give_their_depths_back),

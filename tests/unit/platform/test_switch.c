@@ -18,13 +18,13 @@
 struct co {
     struct coil__stack_pool *pool;
     struct coil__stack *stack;
-    void *word;             /* while suspended */
+    void *word; /* while suspended */
     void (*body)(struct co *co, intptr_t value);
     intptr_t seen[4];
     bool done;
 };
 
-static __thread void *resumer;  /* whoever resumed the coroutine that runs, suspended */
+static __thread void *resumer; /* whoever resumed the coroutine that runs, suspended */
 
 static intptr_t resume(struct co *co, intptr_t value)
 {
@@ -45,7 +45,8 @@ static void entry(void *arg, intptr_t value)
     coil__fiber_switch(&co->word, co->stack, resumer, NULL, 0, true);
 }
 
-static void start(struct coil__stack_pool *pool, struct co *co, void (*body)(struct co *co, intptr_t value))
+static void start(struct coil__stack_pool *pool, struct co *co,
+                  void (*body)(struct co *co, intptr_t value))
 {
     *co = (struct co){ .pool = pool, .stack = coil__stack_take(pool, 64 * 1024), .body = body };
     assert_non_null(co->stack);
@@ -65,7 +66,7 @@ static int drop_pool(void **state)
 {
     struct coil__stack_pool *pool = *state;
     bool all_back = pool->in_use == 0;
-    pool->in_use = 0;   /* a test that failed may have left some */
+    pool->in_use = 0; /* a test that failed may have left some */
     coil__stack_pool_fini(pool);
     return all_back ? 0 : -1;
 }
@@ -143,7 +144,9 @@ static void entry_finds_an_aligned_stack(void **state)
 void hop_with_registers(void (*hop)(void *arg), void *arg, const uint64_t *in, uint64_t *out);
 
 #if defined(__x86_64__) && defined(__LP64__)
-enum { KEPT_REGISTERS = 6 };
+enum {
+    KEPT_REGISTERS = 6,
+};
 __asm__("    .text\n"
         "    .type hop_with_registers, @function\n"
         "hop_with_registers:\n"
@@ -179,7 +182,9 @@ __asm__("    .text\n"
         "    ret\n"
         "    .size hop_with_registers, . - hop_with_registers\n");
 #elif defined(__aarch64__) && defined(__LP64__)
-enum { KEPT_REGISTERS = 18 };   /* x29 apart, which unwinders follow */
+enum {
+    KEPT_REGISTERS = 18, /* x29 apart, which unwinders follow */
+};
 __asm__("    .text\n"
         "    .type hop_with_registers, %function\n"
         "hop_with_registers:\n"
@@ -347,7 +352,9 @@ static void walk_tree(struct co *co, intptr_t root)
 static void coroutine_suspends_deep_inside_calls(void **state)
 {
     /* What stackful is for: every frame below the suspending one is still there afterwards. */
-    enum { ROOT = 512 };
+    enum {
+        ROOT = 512
+    };
     struct co co;
     start(*state, &co, walk_tree);
     for (intptr_t i = 1; i < 2 * ROOT; i++)
@@ -359,7 +366,10 @@ static void coroutine_suspends_deep_inside_calls(void **state)
 
 /* A ring in which each hands over to a neighbour of its choice, without a visit to the main stack.
  * Three bodies, so that some handovers stay at one call of the switch and some do not. */
-enum { RING = 24, HANDOVERS = 20000 };
+enum {
+    RING = 24,
+    HANDOVERS = 20000
+};
 
 static struct {
     struct co members[RING];
@@ -380,22 +390,22 @@ static void hand_over(struct co *from)
         ring.wrong++;
 }
 
-#define RING_BODY(name, step)                                                                       \
-    __attribute__((noinline)) static void name##_inner(struct co *co, int *count)                    \
-    {                                                                                                \
-        hand_over(co);                                                                               \
-        *count += (step);                                                                            \
-    }                                                                                                \
-    static void name(struct co *co, intptr_t value)                                                  \
-    {                                                                                                \
-        int count = 0, expected = 0;                                                                 \
-        (void)value;                                                                                 \
-        for (; ring.left > 0; ring.left--) {                                                         \
-            name##_inner(co, &count);                                                                \
-            expected += (step);                                                                      \
-            if (count != expected)                                                                   \
-                ring.wrong++;                                                                        \
-        }                                                                                            \
+#define RING_BODY(name, step)                                                                      \
+    __attribute__((noinline)) static void name##_inner(struct co *co, int *count)                  \
+    {                                                                                              \
+        hand_over(co);                                                                             \
+        *count += (step);                                                                          \
+    }                                                                                              \
+    static void name(struct co *co, intptr_t value)                                                \
+    {                                                                                              \
+        int count = 0, expected = 0;                                                               \
+        (void)value;                                                                               \
+        for (; ring.left > 0; ring.left--) {                                                       \
+            name##_inner(co, &count);                                                              \
+            expected += (step);                                                                    \
+            if (count != expected)                                                                 \
+                ring.wrong++;                                                                      \
+        }                                                                                          \
     }
 RING_BODY(ring_by_one, 1)
 RING_BODY(ring_by_two, 2)
@@ -404,7 +414,8 @@ RING_BODY(ring_by_three, 3)
 static void handover_returns_to_whoever_was_suspended(void **state)
 {
     /* There are two ways out of the x86-64 switch, and the choice must only ever be about speed. */
-    static void (*const bodies[])(struct co *, intptr_t) = { ring_by_one, ring_by_two, ring_by_three };
+    static void (*const bodies[])(struct co *, intptr_t) = { ring_by_one, ring_by_two,
+                                                             ring_by_three };
     memset(&ring, 0, sizeof ring);
     ring.random = 42;
     ring.left = HANDOVERS;
@@ -432,7 +443,9 @@ static void sum_values(struct co *co, intptr_t value)
 
 static void *switch_much(void *arg)
 {
-    enum { ROUNDS = 2000 };
+    enum {
+        ROUNDS = 2000
+    };
     struct coil__stack_pool pool;
     struct co co = { .body = sum_values };
     intptr_t sum = 0, *right = arg;
@@ -456,7 +469,9 @@ static void *switch_much(void *arg)
 static void threads_switch_independently(void **state)
 {
     /* One loop per thread, and nothing shared among them. */
-    enum { THREADS = 4 };
+    enum {
+        THREADS = 4
+    };
     pthread_t threads[THREADS];
     intptr_t right[THREADS] = { 0 };
     (void)state;
@@ -477,7 +492,7 @@ __attribute__((noinline)) static void die_deep_down(struct co *co, int depth)
         co->done = true;
         coil__stack_give(co->pool, co->stack);
         coil__fiber_switch(&co->word, co->stack, resumer, NULL, 0, true);
-        return;     /* never */
+        return; /* never */
     }
     die_deep_down(co, depth - 1);
     frame[1] = frame[99];
@@ -540,7 +555,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(switch_keeps_callee_saved_registers, make_pool, drop_pool),
         cmocka_unit_test_setup_teardown(switch_works_reached_by_a_tail_call, make_pool, drop_pool),
         cmocka_unit_test_setup_teardown(coroutine_suspends_deep_inside_calls, make_pool, drop_pool),
-        cmocka_unit_test_setup_teardown(handover_returns_to_whoever_was_suspended, make_pool, drop_pool),
+        cmocka_unit_test_setup_teardown(handover_returns_to_whoever_was_suspended, make_pool,
+                                        drop_pool),
         cmocka_unit_test(threads_switch_independently),
         cmocka_unit_test_setup_teardown(next_life_of_a_stack_starts_clean, make_pool, drop_pool),
         cmocka_unit_test_setup_teardown(suspended_coroutine_may_be_dropped, make_pool, drop_pool),

@@ -18,7 +18,8 @@ static const char *round_trip(const char *text)
 
 TEST(well_formed_text_is_kept)
 {
-    static const char text[] = "a \xc2\xb5 \xe2\x80\xa6 \xef\xbf\xbf \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf";
+    static const char text[] =
+        "a \xc2\xb5 \xe2\x80\xa6 \xef\xbf\xbf \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf";
     EXPECT_STR(round_trip(text), text);
     EXPECT_STR(round_trip(""), "");
 }
@@ -49,4 +50,5 @@ TEST(what_is_not_utf8_is_replaced)
     EXPECT_STR(round_trip("\xfe\xff"), REPLACED REPLACED);
 }
 
-TESTS_MAIN(RUN(well_formed_text_is_kept), RUN(decodes_code_points), RUN(what_is_not_utf8_is_replaced))
+TESTS_MAIN(RUN(well_formed_text_is_kept), RUN(decodes_code_points),
+           RUN(what_is_not_utf8_is_replaced))
