@@ -3,13 +3,14 @@
  *     client-1..3  -->  front  -->  request-1..3  -->  database  -->  query-1..3
  *                                                 \->  web       -->  page-1..3
  *
- * One program, one thread, one loop. A front server accepts requests; each of them asks a database and
- * a web server at once, and is answered when both have answered. The three servers are part of this
- * program, but all talk through real TCP connections. The client sends a request every 50 ms, so that
- * the three overlap.
+ * One program, one thread, one loop. A front server accepts requests; each of them asks a
+ * database and a web server at once, and is answered when both have answered. The three servers
+ * are part of this program, but all talk through real TCP connections. The client sends a
+ * request every 50 ms, so that the three overlap.
  *
- * What is printed is a trace: `->` where a step of a task begins, `<-` where it ends; a task is indented
- * one level deeper than the task that started it. The same goes into a picture and a trace file. */
+ * What is printed is a trace: `->` where a step of a task begins, `<-` where it ends; a task is
+ * indented one level deeper than the task that started it. The same goes into a picture and a
+ * trace file. */
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,7 +51,7 @@ static struct server web = {
 static coil_context_var *depth; /* of the current task, in the trace */
 static double start_time;
 
-/* ---- what the tasks have in common ---------------------------------------------------------------- */
+/* ---- what the tasks have in common ----------------------------------------------------------- */
 
 /* Prints a line into the trace. */
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -99,7 +100,7 @@ static int receive_line(int fd, char *line)
     return 0;
 }
 
-/* ---- asking a server ------------------------------------------------------------------------------ */
+/* ---- asking a server ------------------------------------------------------------------------- */
 
 /* Gives the answer, as a text that belongs to whoever awaits the call. */
 COIL_ASYNC(call, (const struct server *, server), (int, request))
@@ -107,7 +108,7 @@ COIL_ASYNC(call, (const struct server *, server), (int, request))
     char line[ROOM];
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return coil_raise(-errno, "no socket to call %s with", server->name);
+        return coil_raise(-errno, "no socket to call the %s server", server->name);
     snprintf(line, sizeof line, "%d\n", request);
 
     const struct sockaddr *address = (const struct sockaddr *)&server->address;
@@ -117,7 +118,8 @@ COIL_ASYNC(call, (const struct server *, server), (int, request))
     if (rc == 0)
         rc = receive_line(fd, line);
     coil_sock_close(fd);
-    COIL_TRY(rc);
+    if (rc < 0)
+        return coil_raise_from(rc, rc, "calling the %s server", server->name);
 
     char *answer = strdup(line);
     if (!answer)
@@ -125,7 +127,7 @@ COIL_ASYNC(call, (const struct server *, server), (int, request))
     coil_return(coil_string_owned(answer, free));
 }
 
-/* ---- serving -------------------------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 COIL_ASYNC(handle, (const struct server *, server), (int, client))
 {
@@ -194,8 +196,7 @@ static int start_server(struct server *server)
     if (server->listener < 0 || bind(server->listener, address, length) < 0 ||
         listen(server->listener, SOMAXCONN) < 0 ||
         getsockname(server->listener, address, &length) < 0)
-        return coil_raise(-errno, "%s cannot listen on 127.0.0.1: %s", server->name,
-                          strerror(errno));
+        return coil_raise(-errno, "the %s server cannot listen on 127.0.0.1", server->name);
 
     coil_task_options options = COIL_TASK_OPTIONS_INIT;
     options.name = server->name;
@@ -211,7 +212,7 @@ static void stop_server(struct server *server)
     coil_sock_close(server->listener);
 }
 
-/* ---- the program ---------------------------------------------------------------------------------- */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 /* The replies become the caller's. */
 static int send_requests(coil_value *replies)

@@ -328,7 +328,7 @@ typedef enum coil_event {
     COIL_EVENT_SLOW_CALLBACK,       /* debug mode: a callback or step took long */
     COIL_EVENT_UNCLOSED_LOOP,       /* a loop was released without coil_loop_close */
     COIL_EVENT_CLOSE_IGNORED,       /* a coroutine that is being closed went on awaiting */
-    COIL_EVENT_BACKEND,             /* a backend could not be had and another one took its place */
+    COIL_EVENT_UNGUARDED_STACK,     /* the system refused a guard: an overflow of that stack shows late */
 } coil_event;
 
 /* What the exception handler, and the log, are told. Everything is lent for the call. */

@@ -30,7 +30,8 @@ enum {
  *     coil_gather_collect(results, a, b, c)      collects errors as results
  *
  * @param results  NULL, or as many values as there are awaitables, filled in their order on success.
- *                 Results of coroutines given here are yours; those of futures are views
+ *                 Results of coroutines given here, and collected errors, are yours; those of
+ *                 futures are views. Clearing every one of them is always right
  * @param ...      coroutines are consumed, also on failure; futures, tasks and coil_awaitables are
  *                 borrowed. NULL fails with COIL_ENOMEM. At most ten; for more, coil_gather_array
  *

@@ -64,6 +64,7 @@ struct coil_loop {
     /* Life. */
     bool running, closed, debug;
     bool has_run;
+    bool unguarded_reported;
     bool single; /* coil_loop_step: a turn must not run into the next */
     atomic_bool closing_door; /* set before close: no more calls from other threads */
     int leave_code;           /* COIL_EEXIT...: leave at once with it */

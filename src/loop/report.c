@@ -35,7 +35,7 @@ static coil_log_level level_of(coil_event event)
     case COIL_EVENT_NEVER_AWAITED:
     case COIL_EVENT_SLOW_CALLBACK:
     case COIL_EVENT_UNCLOSED_LOOP:
-    case COIL_EVENT_BACKEND:
+    case COIL_EVENT_UNGUARDED_STACK:
         return COIL_LOG_WARNING;
     default:
         return COIL_LOG_ERROR;

@@ -188,21 +188,15 @@ static int make_driver(coil_coro *coro)
     struct coil__driver *driver = coil__alloc_zero(sizeof *driver);
     if (!driver)
         return coil__fail_plain(COIL_ENOMEM);
-    if (driver_count == 0)
+    if (driver_count++ == 0)
         coil__stack_pool_init(&driver_stacks);
     driver->pool = &driver_stacks;
     driver->stack = coil__stack_take(driver->pool, 0);
-    if (!driver->stack) {
-        coil__free(driver);
-        return coil__fail_plain(COIL_ENOMEM);
-    }
-    int rc = coil__coro_start(coro);
+    int rc = driver->stack ? coil__coro_start(coro) : coil__fail_plain(COIL_ENOMEM);
     if (rc < 0) {
-        coil__stack_give(driver->pool, driver->stack);
-        coil__free(driver);
+        driver_free(driver);
         return rc;
     }
-    driver_count++;
     driver->coro = coro;
     driver->sp = coil__switch_prepare(driver->stack->low, driver->stack->bytes, driver_main, driver);
     coro->driver = driver;

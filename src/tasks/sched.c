@@ -58,6 +58,18 @@ static uint32_t stack_class_bytes(const struct coil__stack *stack)
     return (uint32_t)COIL__STACK_MIN_BYTES << stack->size_class;
 }
 
+static void report_unguarded(coil_loop *loop)
+{
+    if (loop->unguarded_reported)
+        return;
+    loop->unguarded_reported = true;
+    coil_report report = { .size = sizeof report,
+                           .event = COIL_EVENT_UNGUARDED_STACK,
+                           .message = "a stack without a guard: the system has no mapping left for it "
+                                      "(vm.max_map_count)" };
+    coil__log(loop, COIL_LOG_WARNING, &report);
+}
+
 /* A stack for a new task's first step. False: there is none, and the task has failed. */
 static bool bind_stack(struct coil__task *task)
 {
@@ -68,6 +80,8 @@ static bool bind_stack(struct coil__task *task)
         end_without_step(task, COIL_ENOMEM);
         return false;
     }
+    if (COIL_UNLIKELY(!task->stack->guarded))
+        report_unguarded(task->future.loop);
     task->sp = coil__switch_prepare(task->stack->low, task->stack->bytes, task_main, task);
     return true;
 }

@@ -1,5 +1,6 @@
-/* Open addressing with linear probing, at most two thirds full. Removing moves the entries behind the
- * gap back, so that there are no tombstones and a table that is used for ever does not degrade. */
+/* Open addressing with linear probing, at most two thirds full. Removing moves the entries
+ * behind the gap back, so that there are no tombstones and a table that is used for ever does
+ * not degrade. */
 #include "trace/task_table.h"
 
 #include <assert.h>
@@ -48,8 +49,8 @@ void coil__task_table_remove(struct coil__task_table *table, const coil_task *ta
     if (!coil__task_table_find(table, task))
         return;
     size_t mask = table->room - 1, gap = slot_of(table, task);
-    /* An entry further on may fill the gap unless its home lies behind the gap: then a search for it
-     * would not pass there. */
+    /* An entry further on may fill the gap unless its home lies behind the gap: then a search
+     * for it would not pass there. */
     for (size_t i = (gap + 1) & mask; table->slots[i].task; i = (i + 1) & mask) {
         size_t home = home_of(table, table->slots[i].task);
         if (((i - home) & mask) >= ((i - gap) & mask)) {

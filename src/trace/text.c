@@ -76,8 +76,8 @@ static void text_step_end(void *arg, coil_task *task, coil_step_end how)
 {
     struct text_tracer *text = arg;
     uint64_t *steps = coil__task_table_put(&text->steps, task);
-    /* There was no memory to count its beginning; or it is an eager task's creator, and was under way
-     * when that one attached the tracer. */
+    /* There was no memory to count its beginning; or it is an eager task's creator, and was
+     * under way when that one attached the tracer. */
     if (steps && *steps == 0)
         *steps = 1;
     print_step(text, task, "<-", steps ? *steps : 0);

@@ -1,4 +1,5 @@
-/* The timeline tracer: records every step in memory. timeline_svg.c and timeline_json.c write it out.
+/* The timeline tracer: records every step in memory. timeline_svg.c and timeline_json.c write it
+ * out.
  *
  * When memory runs out the recording ends there, and says so when it is written. */
 #include "trace/timeline.h"
@@ -43,7 +44,7 @@ static const coil_trace_hooks timeline_hooks = {
     .task_woken = record_woken,
 };
 
-/* ---- recording ---------------------------------------------------------------------------------- */
+/* ---- recording ------------------------------------------------------------------------------- */
 
 coil_tracer *coil_trace_timeline(coil_loop *loop)
 {
@@ -207,7 +208,7 @@ static int64_t clock_ns(coil_loop *loop)
     return (int64_t)(coil_loop_time(loop) * 1e9 + 0.5);
 }
 
-/* ---- what it is kept in ------------------------------------------------------------------------- */
+/* ---- what it is kept in ---------------------------------------------------------------------- */
 
 static int32_t lane_of(const struct coil__timeline *timeline, const coil_task *task)
 {
@@ -215,7 +216,8 @@ static int32_t lane_of(const struct coil__timeline *timeline, const coil_task *t
     return number ? (int32_t)*number : COIL__NO_LANE;
 }
 
-/* A task that was there before the tracer gets its lane when it is first heard of. Negative: no memory. */
+/* A task that was there before the tracer gets its lane when it is first heard of. Negative: no
+ * memory. */
 static int32_t lane_for(struct coil__timeline *timeline, coil_task *task)
 {
     int32_t number = lane_of(timeline, task);
@@ -310,7 +312,7 @@ static const char *keep_operation(struct coil__timeline *timeline, const char *o
     return timeline->operations[timeline->operation_count++] = copy;
 }
 
-/* ---- for the writers ---------------------------------------------------------------------------- */
+/* ---- for the writers ------------------------------------------------------------------------- */
 
 static int write_file(FILE *file, const struct coil__timeline *timeline,
                       void (*write)(FILE *file, const struct coil__timeline *timeline));
@@ -327,9 +329,9 @@ int coil__timeline_write(coil_tracer *tracer, const char *path,
     if (file && fclose(file) != 0 && rc == 0)
         rc = -errno;
     if (rc < 0)
-        return coil__fail(rc, "%s: %s", path, coil_strerror(rc));
+        return coil__fail(rc, "cannot write %s", path);
     if (timeline->incomplete)
-        return coil__fail(COIL_ENOMEM, "%s: the recording is incomplete", path);
+        return coil__fail(COIL_ENOMEM, "the recording in %s is incomplete", path);
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /* What the timeline tracer remembers, and what its writers read.
  *
- * Each task has a lane, and a lane is a list of steps. A step also says how long the task was ready
- * before it, who made it ready, and what it waited for afterwards, so that the steps of a lane tile its
- * time without gaps:
+ * Each task has a lane, and a lane is a list of steps. A step also says how long the task was
+ * ready before it, who made it ready, and what it waited for afterwards, so that the steps of a
+ * lane tile its time without gaps:
  *
  *     ready_ns      begin_ns       end_ns            wait_end_ns = ready_ns of the next step
  *        |  queued     |  running     |     waiting       |

@@ -1,11 +1,12 @@
-/* A timeline as Chrome trace events, for ui.perfetto.dev and chrome://tracing: one thread per task.
+/* A timeline as Chrome trace events, for ui.perfetto.dev and chrome://tracing: one thread per
+ * task.
  *
- * A task is a slice, in which its steps and waits are nested; a wake-up is a flow from the step that
- * woke to the step that was woken. The viewer sorts by time and keeps the order of the file where times
- * are equal, as they often are on a virtual clock. A flow belongs to the slice that was opened last in
- * its thread, so the order here is: tasks; then, for every step in the order in which they began, the
- * beginning of its flow (in the waker's thread, which has had its step and not yet its wait), the wait
- * that has ended with it, the step, the end of the flow. */
+ * A task is a slice, in which its steps and waits are nested; a wake-up is a flow from the step
+ * that woke to the step that was woken. The viewer sorts by time and keeps the order of the file
+ * where times are equal, as they often are on a virtual clock. A flow belongs to the slice that
+ * was opened last in its thread, so the order here is: tasks; then, for every step in the order
+ * in which they began, the beginning of its flow (in the waker's thread, which has had its step
+ * and not yet its wait), the wait that has ended with it, the step, the end of the flow. */
 #include "trace/timeline.h"
 
 #include <inttypes.h>
@@ -119,7 +120,8 @@ static void put_time(FILE *file, const char *key, int64_t ns)
     fprintf(file, ",\"%s\":%" PRId64 ".%03d", key, ns / 1000, (int)(ns % 1000));
 }
 
-/* The id is that of the step to which the flow leads. A number: the viewer reads texts as hexadecimal. */
+/* The id is that of the step to which the flow leads. A number: the viewer reads texts as
+ * hexadecimal. */
 static void put_flow(FILE *file, char phase, int32_t lane, int64_t ns, uint64_t id)
 {
     fprintf(file,

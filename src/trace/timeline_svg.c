@@ -4,9 +4,9 @@
  *     request-1    |#~~~~~ gather ~~~~~~~~~~#o      # runs, ~ waits, o has ended
  *     request-1 db   #~~~ sleep ~~~~~~~~~~~#o       arrows: who woke, or created, whom
  *
- * Steps are short beside the waits between them: they are drawn a few pixels wide at least, and those
- * that would cover each other become one bar. So a lane never has more bars than pixels, however many
- * steps it has. */
+ * Steps are short beside the waits between them: they are drawn a few pixels wide at least, and
+ * those that would cover each other become one bar. So a lane never has more bars than pixels,
+ * however many steps it has. */
 #include "trace/timeline.h"
 
 #include <inttypes.h>
@@ -116,7 +116,7 @@ static void write_picture(FILE *file, const struct coil__timeline *timeline)
     fputs("</svg>\n", file);
 }
 
-/* ---- where things go ---------------------------------------------------------------------------- */
+/* ---- where things go ------------------------------------------------------------------------- */
 
 static struct picture lay_out(FILE *file, const struct coil__timeline *timeline)
 {
@@ -166,7 +166,7 @@ static double y_of(const struct picture *picture, int32_t lane)
     return picture->top + picture->pitch * (lane + 0.5);
 }
 
-/* ---- around the lanes ----------------------------------------------------------------------------- */
+/* ---- around the lanes ------------------------------------------------------------------------ */
 
 static void put_head(const struct picture *picture)
 {
@@ -291,8 +291,8 @@ static void put_time_axis(const struct picture *picture)
     }
 }
 
-/* Where lanes are lower than a line of text, only every second or third is named; the others say their
- * names when they are pointed at. */
+/* Where lanes are lower than a line of text, only every second or third is named; the others say
+ * their names when they are pointed at. */
 static void put_names(const struct picture *picture)
 {
     FILE *file = picture->file;
@@ -311,7 +311,8 @@ static void put_names(const struct picture *picture)
     }
 }
 
-/* Behind the lanes from the first to before the last, so that the eye finds from the name to the bars. */
+/* Behind the lanes from the first to before the last, so that the eye finds from the name to the
+ * bars. */
 static void put_band(const struct picture *picture, int32_t first, int32_t last)
 {
     fprintf(picture->file,
@@ -320,7 +321,7 @@ static void put_band(const struct picture *picture, int32_t first, int32_t last)
             picture->left + picture->width - MARGIN + 16, picture->pitch * (last - first));
 }
 
-/* ---- lanes ---------------------------------------------------------------------------------------- */
+/* ---- lanes ----------------------------------------------------------------------------------- */
 
 /* Dashed, and below everything else: from the task that made it to the beginning of a lane. */
 static void put_creations(const struct picture *picture)
@@ -481,7 +482,7 @@ static void put_run(const struct picture *picture, const struct bar *bar)
     fputs("</title></rect>\n", file);
 }
 
-/* ---- across the lanes ----------------------------------------------------------------------------- */
+/* ---- across the lanes ------------------------------------------------------------------------ */
 
 static void put_arrow(const struct picture *picture, double x, int32_t from, int32_t to)
 {
@@ -551,7 +552,7 @@ static void put_end(FILE *file, unsigned how, double x, double y, double radius)
     }
 }
 
-/* ---- text ----------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* XML has no way to write these, not even escaped. */
 static bool is_forbidden(uint32_t character)

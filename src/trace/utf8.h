@@ -9,8 +9,8 @@ enum {
     COIL__UTF8_MAX = 4, /* bytes of one character */
 };
 
-/* Takes the next character off a text and moves the text on behind it; 0 at the end. A byte that does
- * not belong to well-formed UTF-8 is one replacement character. */
+/* Takes the next character off a text and moves the text on behind it; 0 at the end. A byte that
+ * does not belong to well-formed UTF-8 is one replacement character. */
 uint32_t coil__utf8_next(const char **text);
 
 /* Writes a character; returns the number of its bytes. */

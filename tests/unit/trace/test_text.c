@@ -95,7 +95,8 @@ COIL_ASYNC0(all_endings)
 
 TEST(every_ending_of_a_step_has_its_word)
 {
-    /* The trace of CPython's task_step_trace_ends: five endings are all there is to know of a step. */
+    /* The trace of CPython's task_step_trace_ends: five endings are all there is to know of a
+     * step. */
     struct run run = trace_run(all_endings(), NULL, 0);
     EXPECT_INT(run.rc, 0);
     EXPECT_STR(run.text, "-> main #1 @0.000\n"
@@ -133,8 +134,8 @@ COIL_ASYNC(nested, (coil_context_var *, depth), (int, levels))
 
 TEST(lines_are_indented_as_the_variable_says)
 {
-    /* The value is the task's own at that moment: a begin and an end may differ. The indentation has a
-     * limit, and what is no number does not count. */
+    /* The value is the task's own at that moment: a begin and an end may differ. The indentation
+     * has a limit, and what is no number does not count. */
     coil_context_var *depth = coil_context_var_new_default("depth", coil_int(-3));
     struct run run = trace_run(nested(depth, 1), depth, 0);
     EXPECT_INT(run.rc, 0);
@@ -199,8 +200,8 @@ COIL_ASYNC(attaches, (FILE *, file))
 
 TEST(can_be_attached_and_detached_by_a_task)
 {
-    /* The step that attaches begins there, an older task counts from then on, and names are looked up
-     * when they are printed. */
+    /* The step that attaches begins there, an older task counts from then on, and names are
+     * looked up when they are printed. */
     char *text = NULL;
     size_t bytes;
     FILE *file = open_memstream(&text, &bytes);

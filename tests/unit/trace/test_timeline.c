@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "trace/utf8.h"
 
-/* ---- is it JSON? ---------------------------------------------------------------------------------- */
+/* ---- is it JSON? ----------------------------------------------------------------------------- */
 
 static bool json_value(const char **at, int depth);
 
@@ -111,7 +111,7 @@ static bool is_json(const char *text)
     return good && *at == '\0';
 }
 
-/* ---- is it XML? ----------------------------------------------------------------------------------- */
+/* ---- is it XML? ------------------------------------------------------------------------------ */
 
 static bool xml_characters(const char *text)
 {
@@ -239,7 +239,7 @@ TEST(the_checkers_find_mistakes)
     EXPECT(!is_xml("<?xml version=\"1.0\"?>\n<a/><b/>\n"));
 }
 
-/* ---- recording ------------------------------------------------------------------------------------ */
+/* ---- recording ------------------------------------------------------------------------------- */
 
 static char *read_file(const char *path)
 {
@@ -560,8 +560,8 @@ COIL_ASYNC0(draws_itself)
 
 TEST(can_be_written_while_it_records)
 {
-    /* By a task that is in the recording itself, at a time when all is still going on. A task that has
-     * not done anything since the tracer was attached is not in it. */
+    /* By a task that is in the recording itself, at a time when all is still going on. A task
+     * that has not done anything since the tracer was attached is not in it. */
     coil_loop *loop = coil_testing_virtual_loop(NULL);
     EXPECT_INT(coil_run_until_complete(loop, draws_itself(), NULL), 0);
     EXPECT_INT(coil_loop_close(loop), 0);
@@ -640,7 +640,8 @@ static bool draws_what_there_is(coil_tracer *tracer)
 
 TEST(survives_every_failed_allocation)
 {
-    /* The recording ends where memory ran out, what there is of it is drawn, and the result says so. */
+    /* The recording ends where memory ran out, what there is of it is drawn, and the result says
+     * so. */
     coil__errors_forget_thread();
     size_t before = coil_testing_alloc_count();
     int incomplete = 0;
