@@ -61,7 +61,7 @@
 #define REQUIRE(condition)                                                                         \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            test_report_(__FILE__, __LINE__, "REQUIRE(" #condition ") does not hold");             \
+            test_report_(__FILE__, __LINE__, "%s", "REQUIRE(" #condition ") does not hold");       \
             test_end_();                                                                           \
         }                                                                                          \
     } while (0)

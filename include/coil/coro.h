@@ -13,7 +13,10 @@
  *
  * In the body, `coil_return(x)` returns a result; `return 0` returns nothing; `return` of a negative
  * code, or COIL_TRY, fails. Parameters are typed `(type, name)`; a function pointer or array type needs
- * a typedef. What a pointer points to must live until the coroutine has ended. */
+ * a typedef. What a pointer points to must live until the coroutine has ended.
+ *
+ * A task that is cancelled before its first step never runs its body. So what a coroutine is handed (a
+ * descriptor, memory) is best closed by whoever made the coroutine; or use coil_coro_type.drop. */
 #ifndef COIL_CORO_H
 #define COIL_CORO_H
 

@@ -43,8 +43,9 @@ typedef struct coil_wait_info {
     const char *operation;             /* "sleep", "sock_recv", "await"... */
 } coil_wait_info;
 
-/* Called on the loop's thread; any may be NULL. They must not suspend, and see the loop's clock through
- * coil_loop_time. Tasks are lent. */
+/* Called on the loop's thread, around a step on the stack of its task, which is the current one then; any
+ * may be NULL. They must not suspend, and see the loop's clock through coil_loop_time. Tasks are lent. A
+ * task that attaches a tracer is in the middle of a step, of which the tracer sees the end only. */
 typedef struct coil_trace_hooks {
     size_t size;
     void (*task_created)(void *arg, coil_task *task);
@@ -52,7 +53,8 @@ typedef struct coil_trace_hooks {
     void (*step_end)(void *arg, coil_task *task, coil_step_end how);
     /* The task is about to suspend (before step_end). */
     void (*task_waits)(void *arg, coil_task *task, const coil_wait_info *info);
-    /* A waiting task was queued; by: the task whose step did it, NULL for a timer, descriptor, callback. */
+    /* A waiting task was queued; by: the task whose step or end did it, NULL for a timer, descriptor or
+     * callback. Comes before task_waits when the wait is cancelled as it begins. */
     void (*task_woken)(void *arg, coil_task *task, COIL_NULLABLE coil_task *by);
     void (*task_done)(void *arg, coil_task *task);
 } coil_trace_hooks;
@@ -63,7 +65,7 @@ typedef struct coil_trace_hooks {
  * @param loop     NULL: the running one
  * @param hooks    copied
  * @param arg      borrowed until the tracer is detached
- * @param release  called with arg when the tracer goes; or NULL
+ * @param release  called with arg when the tracer goes, not if the call fails; or NULL
  *
  * Returns   one reference; giving it back does not detach: coil_trace_detach, or the loop's end, does.
  *           NULL: COIL_ENOMEM, COIL_ENOLOOP
@@ -77,17 +79,17 @@ COIL_API COIL_OWNED coil_tracer *coil_trace_attach(COIL_NULLABLE coil_loop *loop
                                                    COIL_NULLABLE void (*release)(void *arg));
 
 /**
- * Detaches a tracer: it is called no more. Detaching twice is fine.
+ * Detaches a tracer: it is called no more. Detaching twice is fine, and so is NULL.
  *
  * Suspends  never
  * Thread    the loop's
  * Python    none
  * Since     0.1
  */
-COIL_API void coil_trace_detach(coil_tracer *tracer);
+COIL_API void coil_trace_detach(COIL_NULLABLE coil_tracer *tracer);
 
 /**
- * Attaches a tracer that prints two lines for every step:
+ * Attaches a tracer that prints two lines for every step (without memory to count steps, N is "?"):
  *
  *     -> NAME #N @TIME        the N-th step of task NAME begins, at TIME of the loop's clock (%.3f)
  *     <- NAME #N HOW          it has ended: ready, waiting, done, failed or cancelled
@@ -107,7 +109,8 @@ COIL_API COIL_OWNED coil_tracer *coil_trace_text(COIL_NULLABLE coil_loop *loop, 
                                                  double origin);
 
 /**
- * Attaches a tracer that records what happens in memory, to be written out as a timeline.
+ * Attaches a tracer that records what happens in memory, to be written out as a timeline. Its times
+ * count from now on.
  *
  * Returns   as coil_trace_attach
  * Suspends  never

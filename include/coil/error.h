@@ -37,7 +37,7 @@ enum {
  *     return coil_raise(COIL_EAPP, "no user %s", name);
  *
  * @param code    negative: -errno, one of Coil's, or COIL_EAPP and below
- * @param format  as printf's
+ * @param format  as printf's; the text of the code (coil_strerror) is printed in front of it anyway
  *
  * Returns   code. Where there is no memory for the record, a record that says so takes its place
  *           in the explanation; the code is not changed

@@ -41,6 +41,21 @@ typedef struct coil_task_options {
 COIL_API COIL_MUST_USE COIL_OWNED coil_task *coil_create_task(coil_coro *coro);
 
 /**
+ * The same with a name, for people and traces.
+ *
+ * @param coro  consumed, also on failure
+ * @param name  copied
+ *
+ * Returns   as coil_create_task
+ * Suspends  never (an eager task factory runs the first step)
+ * Thread    the loop's
+ * Python    asyncio.create_task(coro, name=name)
+ * Since     0.1
+ */
+COIL_API COIL_MUST_USE COIL_OWNED coil_task *coil_create_task_named(coil_coro *coro,
+                                                                    const char *name);
+
+/**
  * The same with a loop and options.
  *
  * @param loop     NULL: the running one. One that does not run yet is fine

@@ -93,6 +93,7 @@ struct coil_loop {
     double slow_callback_seconds;
     int64_t step_began_ns; /* debug mode */
     struct coil__link tracers;
+    coil_task *waker; /* for tracers: whose end is waking others, while no task runs */
     int embed_fd, embed_timer_fd; /* -1 until coil_loop_fd is called */
 };
 

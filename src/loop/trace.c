@@ -39,7 +39,7 @@ coil_tracer *coil_trace_attach(coil_loop *loop, const coil_trace_hooks *hooks, v
 
 void coil_trace_detach(coil_tracer *tracer)
 {
-    coil_loop *loop = tracer->loop;
+    coil_loop *loop = tracer ? tracer->loop : NULL;
     if (!loop)
         return;
     tracer->loop = NULL;

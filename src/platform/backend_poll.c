@@ -4,7 +4,6 @@
  * forget. Each wait passes the descriptors that have operations, in an array that is kept and made
  * anew only if that set has changed. A descriptor closed while operations wait for it is noticed
  * (POLLNVAL): their next try gives -EBADF. */
-#define _GNU_SOURCE 1 /* ppoll */
 #include "platform/backend.h"
 
 #include <assert.h>

@@ -119,7 +119,10 @@ static void run_child_is_done(struct coil__ready *ready)
 {
     struct child *child = COIL__CONTAINER(ready, struct child, ready);
     struct gathering *gathering = child->gathering;
+    coil_loop *loop = gathering->future.loop;
+    loop->waker = coil_is_task(child->future) ? child->future : NULL;
     child_is_done(gathering, child);
+    loop->waker = NULL;
     coil__unref(&gathering->future.object);
 }
 

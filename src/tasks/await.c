@@ -88,9 +88,10 @@ static int await_future(coil_future *future, coil_value *value_out)
         return refuse_await(task, COIL_EWRONGLOOP, "the future belongs to another loop");
 
     bool is_task = future->object.type == &coil__task_type;
+    bool gathering = future->object.flags & COIL__FUTURE_GATHERING;
     struct future_wait self = {
-        .wait = COIL__WAIT_INIT(is_task ? COIL_WAIT_TASK : COIL_WAIT_FUTURE, "await",
-                                detach_from_future),
+        .wait = COIL__WAIT_INIT(is_task ? COIL_WAIT_TASK : COIL_WAIT_FUTURE,
+                                gathering ? "gather" : "await", detach_from_future),
         .waiter.wake = wake_task,
     };
     self.wait.future = future;

@@ -232,7 +232,7 @@ void coil__task_push(struct coil__task *task)
     coil__loop_push(loop, &task->ready);
     if (COIL_UNLIKELY(loop->slow & COIL__SLOW_TRACE))
         coil__trace_woken(loop, &task->future,
-                          coil__thread.task ? &coil__thread.task->future : NULL);
+                          coil__thread.task ? &coil__thread.task->future : loop->waker);
 }
 
 int coil__task_yield(struct coil__task *task)

@@ -155,6 +155,13 @@ coil_task *coil_create_task(coil_coro *coro)
     return coil_create_task_with(NULL, coro, NULL);
 }
 
+coil_task *coil_create_task_named(coil_coro *coro, const char *name)
+{
+    coil_task_options options = COIL_TASK_OPTIONS_INIT;
+    options.name = name;
+    return coil_create_task_with(NULL, coro, &options);
+}
+
 int coil_spawn(coil_coro *coro)
 {
     coil_task *task = coil_create_task(coro);
