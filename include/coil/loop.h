@@ -317,7 +317,7 @@ COIL_API int coil_remove_writer(COIL_NULLABLE coil_loop *loop, int fd);
 
 /* ---- what goes wrong in the background --------------------------------------------------------- */
 
-typedef enum coil_event {
+typedef enum coil_event_kind {
     COIL_EVENT_CALLBACK_FAILED,     /* a callback returned a negative code */
     COIL_EVENT_TASK_ERROR_UNREAD,   /* a task failed and nobody looked */
     COIL_EVENT_FUTURE_ERROR_UNREAD, /* the same for a plain future */
@@ -328,13 +328,14 @@ typedef enum coil_event {
     COIL_EVENT_SLOW_CALLBACK,       /* debug mode: a callback or step took long */
     COIL_EVENT_UNCLOSED_LOOP,       /* a loop was released without coil_loop_close */
     COIL_EVENT_CLOSE_IGNORED,       /* a coroutine that is being closed went on awaiting */
+    COIL_EVENT_DESTROYED_IN_USE,    /* a lock, queue... was destroyed while tasks waited for it */
     COIL_EVENT_UNGUARDED_STACK,     /* the system refused a guard: an overflow of that stack shows late */
-} coil_event;
+} coil_event_kind;
 
 /* What the exception handler, and the log, are told. Everything is lent for the call. */
 typedef struct coil_report {
     size_t size;
-    coil_event event;
+    coil_event_kind event;
     const char *message;             /* for people, one line */
     int code;                        /* the error, or 0 */
     COIL_NULLABLE coil_error *error; /* its record */

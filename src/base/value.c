@@ -1,6 +1,7 @@
 #include "base/value.h"
 
 #include "base/alloc.h"
+#include "base/error.h"
 
 static void list_destroy(void *object)
 {
@@ -44,9 +45,11 @@ void coil_value_clear(coil_value *value)
 
 coil_list *coil_list_new(const coil_value *values, size_t count)
 {
+    if (count > (SIZE_MAX - sizeof(coil_list)) / sizeof *values)
+        return coil__fail_null(COIL_ENOMEM);
     coil_list *list = coil__alloc(sizeof *list + count * sizeof *values);
     if (!list)
-        return NULL;
+        return coil__fail_null(COIL_ENOMEM);
     coil__object_init(&list->object, &list_type);
     list->count = count;
     for (size_t i = 0; i < count; i++)

@@ -116,7 +116,7 @@ static int map_with(struct coil__map *map, const coil_context_var *var, struct c
     return 0;
 }
 
-bool coil__contexts_used;
+atomic_bool coil__contexts_used;
 
 /* ---- contexts ---------------------------------------------------------------------------------- */
 
@@ -179,10 +179,11 @@ coil_context *coil_context_copy(void)
 
 int coil_context_run(coil_context *context, int (*fn)(void *arg), void *arg)
 {
-    if (context->entered)
-        return coil__fail(COIL_ERUNTIME, "the context is being run in already");
     coil_context **slot = coil__context_slot();
     coil_context *outer = *slot;
+    /* The current one may be a callback's or a task's own, which nobody has entered by this call. */
+    if (context->entered || context == outer)
+        return coil__fail(COIL_ERUNTIME, "the context is being run in already");
     *slot = coil_ref(context);
     context->entered = true;
     int rc = fn(arg);
@@ -260,8 +261,10 @@ static int context_put(coil_context *context, coil_context_var *var, struct cell
     int rc = map_with(context->map, var, cell, &map);
     if (rc < 0)
         return rc;
-    map_unref(context->map);
+    /* A destructor may look at, and change, the context that the old value leaves. */
+    struct coil__map *old = context->map;
     context->map = map;
+    map_unref(old);
     return 0;
 }
 
@@ -274,7 +277,7 @@ int coil_context_var_set(coil_context_var *var, coil_value value, coil_context_t
         return coil__fail_plain(COIL_ENOMEM);
     }
     struct cell *old = cell_ref(map_find(context->map, var));
-    coil__contexts_used = true;
+    atomic_store_explicit(&coil__contexts_used, true, memory_order_relaxed);
     int rc = context_put(context, var, cell);
     if (rc < 0) {
         cell_unref(old);

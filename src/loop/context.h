@@ -7,6 +7,7 @@
 #ifndef COIL_LOOP_CONTEXT_H
 #define COIL_LOOP_CONTEXT_H
 
+#include <stdatomic.h>
 #include <coil/context.h>
 #include "base/object.h"
 #include "base/thread.h"
@@ -26,7 +27,7 @@ coil_context **coil__task_context_slot(struct coil__task *task);
 
 /* False until a context variable has been set anywhere in the process: until then every context is
  * empty, and there is nothing to inherit. */
-extern bool coil__contexts_used;
+extern atomic_bool coil__contexts_used;
 
 /* A copy for something new (task, callback): *copy_out is NULL where the context is empty. Returns 0 or
  * COIL_ENOMEM. */
@@ -35,7 +36,8 @@ int coil__context_inherit_used(coil_context **copy_out);
 static inline int coil__context_inherit(coil_context **copy_out)
 {
     *copy_out = NULL;
-    return COIL_UNLIKELY(coil__contexts_used) ? coil__context_inherit_used(copy_out) : 0;
+    bool used = atomic_load_explicit(&coil__contexts_used, memory_order_relaxed);
+    return COIL_UNLIKELY(used) ? coil__context_inherit_used(copy_out) : 0;
 }
 
 /* The context in a slot, made if it is NULL. NULL when there is no memory. */

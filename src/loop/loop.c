@@ -341,6 +341,7 @@ int coil_loop_close(coil_loop *loop)
         if (loop->backend->ops->wait(loop->backend, COIL__FOREVER_NS) < 0)
             break;
     coil__embed_close(loop);
+    coil__inbox_shut(loop);
     loop->backend->ops->close(loop->backend);
     loop->backend = NULL;
     coil__timer_heap_fini(&loop->timers);
@@ -360,13 +361,10 @@ coil_loop *coil_get_running_loop(void)
     return coil__thread.loop;
 }
 
-coil_loop *coil__loop_or_running(coil_loop *loop)
+coil_loop *coil__loop_missing(void)
 {
-    if (loop)
-        return loop;
-    if (!coil__thread.loop)
-        coil__fail(COIL_ENOLOOP, "no loop runs in this thread");
-    return coil__thread.loop;
+    coil__fail(COIL_ENOLOOP, "no loop runs in this thread");
+    return NULL;
 }
 
 int coil__loop_check_open(coil_loop *loop)
@@ -436,16 +434,6 @@ double coil_loop_time(coil_loop *loop)
 {
     loop = coil__loop_or_running(loop);
     return (double)(loop ? coil__loop_now(loop) : coil__clock_ns()) / 1e9;
-}
-
-int64_t coil__nanoseconds(double seconds)
-{
-    double ns = seconds * 1e9;
-    if (ns >= 9.2e18)
-        return COIL__FOREVER_NS;
-    if (ns <= -9.2e18)
-        return INT64_MIN / 2;
-    return (int64_t)(ns < 0 ? ns - 0.5 : ns + 0.5);
 }
 
 int64_t coil__loop_deadline(const coil_loop *loop, double delay)

@@ -57,6 +57,7 @@ struct coil_loop {
 
     /* Polling. */
     atomic_bool sleeping; /* a sender must wake the backend */
+    atomic_int wakers;    /* senders that are about to */
     int64_t now_ns;       /* at the last poll; of a virtual clock, the time */
     int turns;            /* turns_left starts here: adapts to how long they take */
     int outside;          /* virtual clock: work that goes on elsewhere */
@@ -102,8 +103,15 @@ extern atomic_bool coil__loops_in_threads;
 
 /* ---- the running loop --------------------------------------------------------------------------- */
 
+coil_loop *coil__loop_missing(void);
+
 /* loop, or the running one; NULL (COIL_ENOLOOP is current) if there is neither. */
-coil_loop *coil__loop_or_running(coil_loop *loop);
+static inline coil_loop *coil__loop_or_running(coil_loop *loop)
+{
+    if (!loop)
+        loop = coil__thread.loop;
+    return COIL_UNLIKELY(!loop) ? coil__loop_missing() : loop;
+}
 
 /* 0, or why the loop takes no new work: COIL_ECLOSED, in debug mode COIL_EWRONGTHREAD. */
 int coil__loop_check_open(coil_loop *loop);
@@ -117,7 +125,15 @@ static inline int coil__loop_open_for_work(coil_loop *loop)
 int64_t coil__loop_now(const coil_loop *loop);
 
 /* Seconds to nanoseconds, rounded; far times become COIL__FOREVER_NS. */
-int64_t coil__nanoseconds(double seconds);
+static inline int64_t coil__nanoseconds(double seconds)
+{
+    double ns = seconds * 1e9;
+    if (COIL_UNLIKELY(ns >= 9.2e18))
+        return COIL__FOREVER_NS;
+    if (COIL_UNLIKELY(ns <= -9.2e18))
+        return INT64_MIN / 2;
+    return (int64_t)(ns < 0 ? ns - 0.5 : ns + 0.5);
+}
 /* A deadline: delay from now, or never. */
 int64_t coil__loop_deadline(const coil_loop *loop, double delay);
 
@@ -196,6 +212,8 @@ void coil__handles_drop(struct coil__ready *chain);
 /* Moves what other threads have posted to the ready queue. */
 void coil__inbox_drain(coil_loop *loop);
 void coil__inbox_drop(coil_loop *loop);
+/* The same, for good: whoever sends from here on is refused, and nobody uses the backend any more. */
+void coil__inbox_shut(coil_loop *loop);
 
 void coil__watchers_close(coil_loop *loop);
 

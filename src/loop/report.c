@@ -29,7 +29,7 @@ void coil__log(coil_loop *loop, coil_log_level level, const coil_report *report)
         log_to_stderr(level, report);
 }
 
-static coil_log_level level_of(coil_event event)
+static coil_log_level level_of(coil_event_kind event)
 {
     switch (event) {
     case COIL_EVENT_NEVER_AWAITED:

@@ -20,7 +20,7 @@ coil_tracer *coil_trace_attach(coil_loop *loop, const coil_trace_hooks *hooks, v
                                void (*release)(void *arg))
 {
     loop = coil__loop_or_running(loop);
-    if (!loop)
+    if (!loop || coil__loop_open_for_work(loop) < 0)
         return NULL;
     coil_tracer *tracer = coil__alloc_zero(sizeof *tracer);
     if (!tracer)

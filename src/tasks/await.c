@@ -168,7 +168,7 @@ static int sleep_in_task(struct coil__task *task, double delay)
     return coil__task_wait(task, &self.wait);
 }
 
-int coil_sleep(double delay)
+static __attribute__((noinline)) int sleep_slowly(double delay)
 {
     struct coil__task *task = coil__thread.task;
     if (COIL_UNLIKELY(coil__thread.driver != NULL)) {
@@ -178,11 +178,18 @@ int coil_sleep(double delay)
     }
     if (COIL_UNLIKELY(!task))
         return coil__fail(COIL_ENOTASK, "sleep outside a task");
-    if (delay <= 0)
-        return coil__task_yield(task);
     if (COIL_UNLIKELY(isnan(delay)))
         return coil__fail(COIL_EINVAL, "the delay is not a number");
     return sleep_in_task(task, delay);
+}
+
+/* Giving way must end in a tail call (see coil__task_yield), so all that needs a frame is elsewhere. */
+int coil_sleep(double delay)
+{
+    struct coil__task *task = coil__thread.task;
+    if (delay <= 0 && !COIL_UNLIKELY(!task || coil__thread.driver))
+        return coil__task_yield(task);
+    return sleep_slowly(delay);
 }
 
 struct sleep_args {

@@ -49,6 +49,8 @@ coil_future *coil_create_future(coil_loop *loop)
     loop = coil__loop_or_running(loop);
     if (!loop)
         return NULL;
+    if (COIL_UNLIKELY(loop->closed))
+        return coil__fail_null(COIL_ECLOSED);
     coil_future *future = coil__block_take(sizeof *future);
     if (!future)
         return coil__fail_null(COIL_ENOMEM);

@@ -90,7 +90,7 @@ static bool bind_stack(struct coil__task *task)
 
 /* What the call that a task waits in is to return: 0, or the cancellation that is due. If what it waited
  * for was itself cancelled, that is the cancellation. */
-static __attribute__((noinline)) intptr_t deliver(struct coil__task *task)
+static __attribute__((noinline)) int deliver(struct coil__task *task)
 {
     if (task->flags & COIL__TASK_CLOSING)
         return COIL_ECLOSING;
@@ -109,7 +109,7 @@ static __attribute__((noinline)) intptr_t deliver(struct coil__task *task)
 }
 
 /* Makes a task the running one; gives what its wait is to return. */
-static inline intptr_t enter(coil_loop *loop, struct coil__task *task)
+static inline int enter(coil_loop *loop, struct coil__task *task)
 {
     coil__thread.task = task;
     if (COIL_UNLIKELY(loop->slow & COIL__SLOW_STEPS))
@@ -127,15 +127,14 @@ static struct coil__stack *running_stack(void)
 }
 
 /* Leaves an eager first step (or the close of a task): back to whoever began it. */
-static intptr_t return_to_creator(struct coil__task *task)
+static int return_to_creator(struct coil__task *task)
 {
     struct coil__return *creator = task->creator;
     task->creator = NULL;
-    return coil__fiber_switch(&task->sp, task->stack, creator->sp, creator->stack, 0, false);
+    return coil__fiber_switch_code(&task->sp, task->stack, creator->sp, creator->stack, 0, false);
 }
 
-static __attribute__((noinline)) intptr_t suspend_slowly(struct coil__task *task,
-                                                         coil_step_end how)
+static __attribute__((noinline)) int suspend_slowly(struct coil__task *task, coil_step_end how)
 {
     coil_loop *loop = task->future.loop;
     if (loop->slow & COIL__SLOW_STEPS)
@@ -148,18 +147,18 @@ static __attribute__((noinline)) intptr_t suspend_slowly(struct coil__task *task
     } while (next && !next->sp && !bind_stack(next));
     if (!next) {
         coil__thread.task = NULL;
-        return coil__fiber_switch(&task->sp, task->stack, loop->sp, NULL, 0, false);
+        return coil__fiber_switch_code(&task->sp, task->stack, loop->sp, NULL, 0, false);
     }
-    intptr_t value = enter(loop, next);
+    int code = enter(loop, next);
     if (next == task)
-        return value;
-    return coil__fiber_switch(&task->sp, task->stack, next->sp, next->stack, value, false);
+        return code;
+    return coil__fiber_switch_code(&task->sp, task->stack, next->sp, next->stack, code, false);
 }
 
 /* Suspends the running task, which is queued or will be, and returns what its wait is to return. The
  * short way is for the case that a task which has begun is next; it ends in a tail call, so that no frame
  * of ours lies between the caller's and the switch (see switch_x86_64.S). */
-static inline intptr_t suspend(struct coil__task *task, coil_step_end how)
+static inline int suspend(struct coil__task *task, coil_step_end how)
 {
     coil_loop *loop = task->future.loop;
     if (COIL_UNLIKELY(loop->slow != 0 || task->creator != NULL))
@@ -180,7 +179,7 @@ static inline intptr_t suspend(struct coil__task *task, coil_step_end how)
         return suspend_slowly(task, how);
     loop->batch = entry->next;
     coil__thread.task = next;
-    return coil__fiber_switch(&task->sp, task->stack, next->sp, next->stack, 0, false);
+    return coil__fiber_switch_code(&task->sp, task->stack, next->sp, next->stack, 0, false);
 }
 
 void coil__task_step_from_loop(coil_loop *loop, struct coil__ready *ready)
@@ -188,23 +187,23 @@ void coil__task_step_from_loop(coil_loop *loop, struct coil__ready *ready)
     struct coil__task *task = coil__ready_task(ready);
     if (!task->sp && !bind_stack(task))
         return;
-    intptr_t value = enter(loop, task);
-    (void)coil__fiber_switch(&loop->sp, NULL, task->sp, task->stack, value, false);
+    int code = enter(loop, task);
+    (void)coil__fiber_switch_code(&loop->sp, NULL, task->sp, task->stack, code, false);
     coil__thread.task = NULL;
 }
 
 /* Runs a task on the spot, on its own stack, until it suspends or ends. */
-static void run_nested(struct coil__task *task, intptr_t value)
+static void run_nested(struct coil__task *task, int code)
 {
     struct coil__thread old = coil__thread;
     struct coil__return here = { .stack = running_stack() };
     task->creator = &here;
     coil__thread.driver = NULL;
-    if (value == 0)
-        value = enter(task->future.loop, task);
+    if (code == 0)
+        code = enter(task->future.loop, task);
     else
         coil__thread.task = task;
-    (void)coil__fiber_switch(&here.sp, here.stack, task->sp, task->stack, value, false);
+    (void)coil__fiber_switch_code(&here.sp, here.stack, task->sp, task->stack, code, false);
     coil__thread.task = old.task;
     coil__thread.driver = old.driver;
 }
@@ -224,6 +223,8 @@ void coil__task_close(struct coil__task *task)
         end_without_step(task, COIL_ECLOSING);
 }
 
+static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait);
+
 /* ---- waiting ------------------------------------------------------------------------------------ */
 
 void coil__task_push(struct coil__task *task)
@@ -235,19 +236,29 @@ void coil__task_push(struct coil__task *task)
                           coil__thread.task ? &coil__thread.task->future : loop->waker);
 }
 
-int coil__task_yield(struct coil__task *task)
+static __attribute__((noinline)) int yield_slowly(struct coil__task *task)
 {
     coil_loop *loop = task->future.loop;
-    if (COIL_UNLIKELY(task->flags & COIL__TASK_CLOSING))
-        return coil__task_wait(task, NULL);
-    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_TRACE))
+    if (task->flags & COIL__TASK_CLOSING)
+        return refuse_to_wait(task, NULL);
+    if (loop->slow & COIL__SLOW_TRACE)
         coil__trace_waits(loop, &task->future,
                           &(coil_wait_info){ .size = sizeof(coil_wait_info),
                                              .kind = COIL_WAIT_YIELD,
                                              .fd = -1,
                                              .operation = "sleep" });
     coil__loop_push(loop, &task->ready);
-    return (int)suspend(task, COIL_STEP_READY);
+    return suspend_slowly(task, COIL_STEP_READY);
+}
+
+/* The hottest path of all. It must need no frame of its own, or its end is no tail call. */
+int coil__task_yield(struct coil__task *task)
+{
+    coil_loop *loop = task->future.loop;
+    if (COIL_UNLIKELY(loop->slow != 0 || (task->flags & COIL__TASK_CLOSING)))
+        return yield_slowly(task);
+    coil__loop_push(loop, &task->ready);
+    return suspend(task, COIL_STEP_READY);
 }
 
 static bool wait_pending(const struct coil__wait *wait)
@@ -310,7 +321,7 @@ int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
     if (COIL_UNLIKELY(task->future.loop->slow & COIL__SLOW_TRACE))
         trace_wait(task, wait);
 
-    int rc = (int)suspend(task, COIL_STEP_WAITING);
+    int rc = suspend(task, COIL_STEP_WAITING);
     task->waiting = NULL;
     if (COIL_UNLIKELY(rc == COIL_ECLOSING) && wait_pending(wait))
         (void)wait->detach(wait);
@@ -415,13 +426,13 @@ static void task_main(void *arg, intptr_t value)
         void *dead;
         coil__stack_give(&loop->stacks, stack);
         if (creator) {
-            (void)coil__fiber_switch(&dead, stack, creator->sp, creator->stack, 0, true);
+            (void)coil__fiber_switch_code(&dead, stack, creator->sp, creator->stack, 0, true);
         } else if (next) {
-            intptr_t result = enter(loop, next);
-            (void)coil__fiber_switch(&dead, stack, next->sp, next->stack, result, true);
+            int code = enter(loop, next);
+            (void)coil__fiber_switch_code(&dead, stack, next->sp, next->stack, code, true);
         } else {
             coil__thread.task = NULL;
-            (void)coil__fiber_switch(&dead, stack, loop->sp, NULL, 0, true);
+            (void)coil__fiber_switch_code(&dead, stack, loop->sp, NULL, 0, true);
         }
         __builtin_unreachable();
     }
