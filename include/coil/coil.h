@@ -29,6 +29,9 @@
 #include <coil/coro.h>
 #include <coil/task.h>
 #include <coil/wait.h>
+#include <coil/group.h>
+#include <coil/sync.h>
+#include <coil/queue.h>
 #include <coil/sock.h>
 #include <coil/run.h>
 #include <coil/debug.h>

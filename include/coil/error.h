@@ -168,6 +168,73 @@ COIL_API coil_error *coil_error_cause(const coil_error *error);
  */
 COIL_API int coil_raise_group(coil_error *const *errors, size_t count, const char *message);
 
+/* Says whether an error is one that is looked for. */
+typedef bool (*coil_error_predicate)(const coil_error *error, void *arg);
+
+/**
+ * Whether an error has this code, or lists one that has, at whatever depth.
+ *
+ * @param error  borrowed
+ *
+ * Returns   the answer
+ * Suspends  never
+ * Thread    the loop's
+ * Python    BaseExceptionGroup.subgroup(type) is not None
+ * Since     0.1
+ */
+COIL_API bool coil_error_matches(const coil_error *error, int code);
+
+/**
+ * Divides a group into the errors that match and those that don't. Both parts are groups like the
+ * original: nested groups stay nested, without those of their errors that went to the other part; the
+ * message, the place and the cause stay the same. A group that itself matches is not looked into. An
+ * error that is no group goes to one side whole.
+ *
+ * @param error      borrowed
+ * @param code       what to look for; with _if, matches says it, for each group before its errors
+ * @param match_out  NULL, or receives the part that matches, yours to unref; NULL: nothing does
+ * @param rest_out   NULL, or receives the other part, yours to unref; NULL: there is none
+ *
+ * Returns   0, or COIL_ENOMEM, and both parts are NULL
+ * Suspends  never
+ * Thread    the loop's
+ * Python    BaseExceptionGroup.split
+ * Since     0.1
+ */
+COIL_API int coil_error_split(coil_error *error, int code, COIL_NULLABLE coil_error **match_out,
+                              COIL_NULLABLE coil_error **rest_out);
+COIL_API int coil_error_split_if(coil_error *error, coil_error_predicate matches, void *arg,
+                                 COIL_NULLABLE coil_error **match_out,
+                                 COIL_NULLABLE coil_error **rest_out);
+
+/**
+ * Catches the errors with one code, and lets the others go on.
+ *
+ *     coil_error *gone;
+ *     rc = coil_error_catch(rc, -ECONNRESET, &gone);
+ *     for (size_t i = 0; gone && i < coil_error_count(gone); i++)
+ *         warn(coil_error_message(coil_error_at(gone, i)));
+ *     coil_unref(gone);
+ *     return rc;
+ *
+ * Several calls in a row each take their part. What is caught is always a group, of one error if rc is
+ * no COIL_EGROUP.
+ *
+ * @param rc          what the failing call returned; nothing is caught of 0 and above
+ * @param code        what to look for; with _if, matches says it (see coil_error_split)
+ * @param caught_out  receives the group of the errors caught, yours to unref; NULL: none was
+ *
+ * Returns   0 if all was caught; else what is left: rc, with those caught no longer in its record.
+ *           Without memory to divide the group nothing is caught
+ * Suspends  never
+ * Thread    the loop's
+ * Python    except*
+ * Since     0.1
+ */
+COIL_API int coil_error_catch(int rc, int code, coil_error **caught_out);
+COIL_API int coil_error_catch_if(int rc, coil_error_predicate matches, void *arg,
+                                 coil_error **caught_out);
+
 /**
  * A number that goes with an error: the status of coil_exit, the count of a partial read.
  *

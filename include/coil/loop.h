@@ -329,6 +329,7 @@ typedef enum coil_event_kind {
     COIL_EVENT_UNCLOSED_LOOP,       /* a loop was released without coil_loop_close */
     COIL_EVENT_CLOSE_IGNORED,       /* a coroutine that is being closed went on awaiting */
     COIL_EVENT_DESTROYED_IN_USE,    /* a lock, queue... was destroyed while tasks waited for it */
+    COIL_EVENT_GROUP_LEFT,          /* a block was left without coil_task_group_exit */
     COIL_EVENT_UNGUARDED_STACK,     /* the system refused a guard: an overflow of that stack shows late */
 } coil_event_kind;
 

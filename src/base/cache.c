@@ -34,7 +34,7 @@ static bool watched(void)
 void coil__cache_init(struct coil__cache *cache)
 {
     memset(cache, 0, sizeof *cache);
-    cache->blocks_max = watched() ? 0 : COIL__CACHE_BLOCKS_MAX;
+    cache->bytes_max = watched() ? 0 : COIL__CACHE_BYTES_MAX;
 }
 
 void coil__cache_fini(struct coil__cache *cache)
@@ -47,6 +47,6 @@ void coil__cache_fini(struct coil__cache *cache)
             block = next;
         }
         cache->classes[class].free = NULL;
-        cache->classes[class].count = 0;
+        cache->classes[class].bytes = 0;
     }
 }

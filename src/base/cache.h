@@ -10,17 +10,19 @@
 #include "base/thread.h"
 
 enum {
-    COIL__CACHE_STEP = 32,            /* bytes between classes */
-    COIL__CACHE_CLASSES = 16,         /* up to 512 bytes */
-    COIL__CACHE_BLOCKS_MAX = 16384,   /* kept for each class */
+    /* Classes are 24, 40, 56... bytes: with its header of 8 such a block of glibc's fills 16s. */
+    COIL__CACHE_LEAST = 24,
+    COIL__CACHE_STEP = 16,
+    COIL__CACHE_CLASSES = 32,                 /* up to 520 bytes */
+    COIL__CACHE_BYTES_MAX = 16 * 1024 * 1024, /* kept for each class */
 };
 
 struct coil__cache {
     struct {
         void *free; /* each block's first word points to the next */
-        unsigned count;
+        unsigned bytes;
     } classes[COIL__CACHE_CLASSES];
-    unsigned blocks_max; /* 0 under valgrind and ASan, which want to see every block go */
+    unsigned bytes_max; /* for each class; 0 under valgrind and ASan, which want to see blocks go */
 };
 
 void coil__cache_init(struct coil__cache *cache);
@@ -28,7 +30,14 @@ void coil__cache_fini(struct coil__cache *cache);
 
 static inline size_t coil__cache_class(size_t bytes)
 {
-    return (bytes - 1) / COIL__CACHE_STEP;
+    return bytes <= COIL__CACHE_LEAST
+               ? 0
+               : (bytes - COIL__CACHE_LEAST + COIL__CACHE_STEP - 1) / COIL__CACHE_STEP;
+}
+
+static inline size_t coil__cache_class_bytes(size_t class)
+{
+    return COIL__CACHE_LEAST + class * COIL__CACHE_STEP;
 }
 
 /* A block of at least `bytes` (not 0), uninitialised. NULL when there is no memory. */
@@ -41,10 +50,10 @@ static inline COIL_MUST_USE void *coil__block_take(size_t bytes)
     if (cache && cache->classes[class].free && !COIL_UNLIKELY(coil__alloc_faulting)) {
         void *block = cache->classes[class].free;
         cache->classes[class].free = *(void **)block;
-        cache->classes[class].count--;
+        cache->classes[class].bytes -= (unsigned)coil__cache_class_bytes(class);
         return block;
     }
-    return coil__alloc((class + 1) * COIL__CACHE_STEP);
+    return coil__alloc(coil__cache_class_bytes(class));
 }
 
 /* bytes: as when it was taken. */
@@ -52,10 +61,10 @@ static inline void coil__block_give(void *block, size_t bytes)
 {
     size_t class = coil__cache_class(bytes);
     struct coil__cache *cache = coil__thread.cache;
-    if (class < COIL__CACHE_CLASSES && cache && cache->classes[class].count < cache->blocks_max) {
+    if (class < COIL__CACHE_CLASSES && cache && cache->classes[class].bytes < cache->bytes_max) {
         *(void **)block = cache->classes[class].free;
         cache->classes[class].free = block;
-        cache->classes[class].count++;
+        cache->classes[class].bytes += (unsigned)coil__cache_class_bytes(class);
     } else {
         coil__free(block);
     }

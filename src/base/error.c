@@ -161,6 +161,16 @@ static void push(coil_error **chain, coil_error *error)
     coil__errors_clear(link);
 }
 
+/* What a record tells beside its code and message. */
+static void copy_story(coil_error *copy, const coil_error *error)
+{
+    copy->cause = coil_ref(error->cause);
+    copy->detail = error->detail;
+    copy->frame_count = error->frame_count;
+    copy->frames_lost = error->frames_lost;
+    memcpy(copy->frames, error->frames, sizeof copy->frames);
+}
+
 /* A copy that can be linked: the same text, causes and places. NULL when there is no memory. */
 static coil_error *twin_of(const coil_error *error)
 {
@@ -177,11 +187,7 @@ static coil_error *twin_of(const coil_error *error)
         for (size_t i = 0; i < error->error_count; i++)
             twin->errors[i] = coil_ref(error->errors[i]);
     }
-    twin->cause = coil_ref(error->cause);
-    twin->detail = error->detail;
-    twin->frame_count = error->frame_count;
-    twin->frames_lost = error->frames_lost;
-    memcpy(twin->frames, error->frames, sizeof twin->frames);
+    copy_story(twin, error);
     return twin;
 }
 
@@ -271,22 +277,35 @@ int coil_reraise(coil_error *error)
     return coil__fail_with(error->code, error);
 }
 
-int coil_raise_group(coil_error *const *errors, size_t count, const char *message)
+coil_error *coil__error_group_new(size_t count, const char *message)
 {
-    coil__thread.last_code = COIL_EGROUP;
     coil_error *group = coil__error_new(COIL_EGROUP, message);
     if (!group)
-        return coil__fail_plain(COIL_ENOMEM);
-    group->errors = coil__alloc(count * sizeof *errors);
+        return NULL;
+    group->errors = coil__alloc_zero(count * sizeof *group->errors);
     if (!group->errors) {
         coil_unref(group);
-        return coil__fail_plain(COIL_ENOMEM);
+        return NULL;
     }
+    group->error_count = count;
+    return group;
+}
+
+int coil__fail_own(coil_error *record)
+{
+    coil__thread.last_code = record->code;
+    push(current_chain(), record);
+    return record->code;
+}
+
+int coil_raise_group(coil_error *const *errors, size_t count, const char *message)
+{
+    coil_error *group = coil__error_group_new(count, message);
+    if (!group)
+        return coil__fail_plain(COIL_ENOMEM);
     for (size_t i = 0; i < count; i++)
         group->errors[i] = coil_ref(errors[i]);
-    group->error_count = count;
-    push(current_chain(), group);
-    return COIL_EGROUP;
+    return coil__fail_own(group);
 }
 
 int coil_exit(int status)
@@ -296,6 +315,167 @@ int coil_exit(int status)
     if (error)
         coil_error_set_detail(error, status);
     return COIL_EEXIT;
+}
+
+/* ---- groups in parts --------------------------------------------------------------------------- */
+
+static bool has_code(const coil_error *error, void *code)
+{
+    return error->code == *(const int *)code;
+}
+
+bool coil_error_matches(const coil_error *error, int code)
+{
+    if (error->code == code)
+        return true;
+    for (size_t i = 0; i < error->error_count; i++)
+        if (coil_error_matches(error->errors[i], code))
+            return true;
+    return false;
+}
+
+/* The two sides of a division. A side that is to get nothing is NULL, and one that gets everything is
+ * the original itself. */
+struct parts {
+    coil_error *match, *rest; /* owned */
+};
+
+/* A group like another, with room for as many errors, but none in it yet. */
+static coil_error *part_of(const coil_error *group)
+{
+    coil_error *part = coil__error_group_new(group->error_count, group->message);
+    if (part) {
+        copy_story(part, group);
+        part->error_count = 0;
+    }
+    return part;
+}
+
+/* Takes the reference; NULL adds nothing. */
+static void add_error(coil_error *group, coil_error *error)
+{
+    if (error)
+        group->errors[group->error_count++] = error;
+}
+
+/* True if a part got all there is, unchanged. */
+static bool is_whole(const coil_error *part, const coil_error *group)
+{
+    if (part->error_count < group->error_count)
+        return false;
+    for (size_t i = 0; i < group->error_count; i++)
+        if (part->errors[i] != group->errors[i])
+            return false;
+    return true;
+}
+
+/* What is handed out for a part: nothing for an empty one, the original for a whole one. */
+static coil_error *settle_part(coil_error *part, coil_error *group)
+{
+    if (part->error_count > 0 && !is_whole(part, group))
+        return part;
+    coil_error *settled = part->error_count > 0 ? coil_ref(group) : NULL;
+    coil_unref(part);
+    return settled;
+}
+
+/* False: no memory, and no parts. As deep as the groups are nested. */
+static bool split(coil_error *error, coil_error_predicate matches, void *arg, struct parts *parts)
+{
+    *parts = (struct parts){ 0 };
+    if (matches(error, arg)) {
+        parts->match = coil_ref(error);
+        return true;
+    }
+    if (error->error_count == 0) {
+        parts->rest = coil_ref(error);
+        return true;
+    }
+    coil_error *match = part_of(error), *rest = part_of(error);
+    bool good = match && rest;
+    for (size_t i = 0; i < error->error_count && good; i++) {
+        struct parts inner;
+        good = split(error->errors[i], matches, arg, &inner);
+        if (good) {
+            add_error(match, inner.match);
+            add_error(rest, inner.rest);
+        }
+    }
+    if (!good) {
+        coil_unref(match);
+        coil_unref(rest);
+        return false;
+    }
+    parts->match = settle_part(match, error);
+    parts->rest = settle_part(rest, error);
+    return true;
+}
+
+static void give_part(coil_error *part, coil_error **out)
+{
+    if (out)
+        *out = part;
+    else
+        coil_unref(part);
+}
+
+int coil_error_split_if(coil_error *error, coil_error_predicate matches, void *arg,
+                        coil_error **match_out, coil_error **rest_out)
+{
+    struct parts parts;
+    bool good = split(error, matches, arg, &parts);
+    give_part(parts.match, match_out);
+    give_part(parts.rest, rest_out);
+    return good ? 0 : coil__fail_plain(COIL_ENOMEM);
+}
+
+int coil_error_split(coil_error *error, int code, coil_error **match_out, coil_error **rest_out)
+{
+    return coil_error_split_if(error, has_code, &code, match_out, rest_out);
+}
+
+/* What was caught, as a group (owned). NULL without memory. */
+static coil_error *as_group(coil_error *error)
+{
+    if (error->error_count > 0)
+        return coil_ref(error);
+    coil_error *group = coil__error_group_new(1, NULL);
+    if (group)
+        group->errors[0] = coil_ref(error);
+    return group;
+}
+
+/* The record of an error (owned): the one there is, or one made of the code. NULL without memory. */
+static coil_error *record_of(int code)
+{
+    coil_error *error = coil_error_current(code);
+    return error ? coil_ref(error) : coil__error_new(code, NULL);
+}
+
+int coil_error_catch_if(int rc, coil_error_predicate matches, void *arg, coil_error **caught_out)
+{
+    *caught_out = NULL;
+    coil_error *error = rc < 0 ? record_of(rc) : NULL;
+    struct parts parts = { 0 };
+    coil_error *caught = NULL;
+    if (error && split(error, matches, arg, &parts) && parts.match)
+        caught = as_group(parts.match);
+    coil_unref(parts.match);
+    coil_unref(error);
+    if (!caught) {
+        coil_unref(parts.rest);
+        return rc;
+    }
+    *caught_out = caught;
+    if (parts.rest)
+        return coil__fail_own(parts.rest); /* only a group is divided: this is a new one */
+    drop_code(current_chain(), rc); /* dealt with */
+    return 0;
+}
+
+int coil_error_catch(int rc, int code, coil_error **caught_out)
+{
+    return coil_error_catch_if(rc, has_code, &code, caught_out);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */

@@ -48,11 +48,17 @@ int coil__fail_with(int code, coil_error *record);
 /* As coil_raise, without a place in the caller's program. */
 int coil__fail(int code, const char *format, ...) COIL_PRINTF(2, 3);
 
+/* Fails with a record that is in no chain: consumed. Returns its code. */
+int coil__fail_own(coil_error *record);
+
 /* For constructors: fails, and returns NULL. */
 void *coil__fail_null(int code);
 
 /* A record of its own, in no chain: what a cancel message is kept in. NULL when there is no memory. */
 coil_error *coil__error_new(int code, const char *message);
+
+/* A group in no chain, with room for so many errors: NULL each, to be filled in. NULL without memory. */
+coil_error *coil__error_group_new(size_t count, const char *message);
 
 /* Takes the newest record of the code out of a chain; NULL if there is none. */
 coil_error *coil__errors_take(coil_error **chain, int code);

@@ -102,6 +102,8 @@ void coil__handles_drop(struct coil__ready *chain)
             handle->object.flags &= (uint8_t)~COIL__HANDLE_QUEUED;
             release_arg(handle); /* it will never run, however long somebody keeps the handle */
             coil__unref(&handle->object);
+        } else if (chain->run) {
+            chain->run(chain); /* the library's own: gives back what it holds, and runs no user code */
         }
         chain = next;
     }
@@ -259,7 +261,10 @@ void coil_handle_cancel(coil_handle *handle)
         return;
     handle->object.flags |= COIL__HANDLE_CANCELLED;
     if (handle->timer.heap_index == COIL__TIMER_IDLE) {
-        release_arg(handle); /* what lies in the ready queue stays there and does nothing */
+        /* What lies in the ready queue stays there and does nothing. A callback that cancels itself
+         * still uses its argument. */
+        if (handle->object.flags & COIL__HANDLE_QUEUED)
+            release_arg(handle);
         return;
     }
     coil__timer_disarm(&handle->loop->timers, &handle->timer);

@@ -56,6 +56,10 @@ int coil_call_soon_threadsafe_with(coil_loop *loop, coil_callback fn, void *arg,
         handle->release = options->release;
 
     struct coil__ready *entry = &handle->timer.ready;
+    if (coil__thread.loop == loop) {
+        coil__loop_push(loop, entry); /* its own thread: in order with what that queues otherwise */
+        return 0;
+    }
     struct coil__ready *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
     do {
         if (COIL_UNLIKELY(head == &shut))

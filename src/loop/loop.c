@@ -104,6 +104,9 @@ static void poll_real(coil_loop *loop, int64_t limit_ns)
     if (!loop->next.head && !(loop->slow & COIL__SLOW_STOP)) {
         int64_t due = coil__timer_heap_next(&loop->timers);
         timeout_ns = due == COIL__FOREVER_NS ? due : due > before ? due - before : 0;
+        /* Shorter waits than the kernel keeps anyway would only wake up for every single timer. */
+        if (timeout_ns > 0 && timeout_ns < COIL__WAIT_MIN_NS)
+            timeout_ns = COIL__WAIT_MIN_NS;
         if (timeout_ns > limit_ns)
             timeout_ns = limit_ns;
     }
@@ -314,6 +317,12 @@ coil_loop *coil_new_event_loop(void)
     return loop;
 }
 
+void coil__loop_drop_ready(coil_loop *loop)
+{
+    while (loop->next.head)
+        coil__handles_drop(coil__queue_take_all(&loop->next));
+}
+
 int coil_loop_close(coil_loop *loop)
 {
     if (loop->running)
@@ -327,7 +336,7 @@ int coil_loop_close(coil_loop *loop)
     struct coil__thread old = coil__loop_enter(loop);
     coil__overflow_thread_enter(coil__task_describe_overflow);
     coil__trace_detach_all(loop);
-    coil__handles_drop(coil__queue_take_all(&loop->next));
+    coil__loop_drop_ready(loop);
     coil__inbox_drop(loop);
     while (loop->timers.count > 0) {
         struct coil__timer *timer = coil__timer_heap_pop(&loop->timers, INT64_MAX);
@@ -335,7 +344,7 @@ int coil_loop_close(coil_loop *loop)
         coil__handles_drop(&timer->ready);
     }
     coil__loop_close_tasks(loop);
-    coil__handles_drop(coil__queue_take_all(&loop->next));
+    coil__loop_drop_ready(loop);
     coil__watchers_close(loop);
     while (loop->backend->ops->pending(loop->backend) > 0)
         if (loop->backend->ops->wait(loop->backend, COIL__FOREVER_NS) < 0)

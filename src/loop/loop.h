@@ -36,6 +36,8 @@ enum {
      * time they should take. An empty poll costs as much as forty yields. */
     COIL__TURNS_MAX = 64,
     COIL__TURNS_NS = 50 * 1000,
+    /* A wait is not shorter: the default slack of Linux timers (prctl(2), PR_SET_TIMERSLACK). */
+    COIL__WAIT_MIN_NS = 50 * 1000,
 };
 
 struct coil__watchers;
@@ -206,6 +208,8 @@ void coil__handle_fini(coil_handle *handle);
 void coil__handle_push(coil_handle *handle);
 /* Drops a chain of entries of a loop that is being closed. */
 void coil__handles_drop(struct coil__ready *chain);
+/* Drops all that is queued, and what that queues. */
+void coil__loop_drop_ready(coil_loop *loop);
 
 /* ---- other parts of the loop -------------------------------------------------------------------- */
 

@@ -26,7 +26,8 @@ void coil__timer_heap_fini(struct coil__timer_heap *heap)
 static inline bool earlier(int64_t due_ns, const struct coil__timer *timer,
                            const struct coil__timer_slot *than)
 {
-    return due_ns < than->due_ns || (due_ns == than->due_ns && timer->seq < than->timer->seq);
+    return due_ns < than->due_ns ||
+           (due_ns == than->due_ns && (int32_t)(timer->seq - than->timer->seq) < 0);
 }
 
 static inline void put(struct coil__timer_slot *slots, uint32_t index, int64_t due_ns,

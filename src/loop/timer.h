@@ -15,7 +15,7 @@
 struct coil__timer {
     struct coil__ready ready; /* queued when the timer is due */
     int64_t due_ns;           /* on the loop's clock */
-    uint64_t seq;             /* equal due_ns fire in the order in which they were armed */
+    uint32_t seq;             /* equal due_ns fire in the order in which they were armed */
     uint32_t heap_index;      /* COIL__TIMER_IDLE while not armed */
 };
 
@@ -27,7 +27,7 @@ struct coil__timer_slot {
 struct coil__timer_heap {
     struct coil__timer_slot *slots;
     uint32_t count, room;
-    uint64_t next_seq;
+    uint32_t next_seq; /* wraps: only timers armed within half its range of one another compare right */
 };
 
 void coil__timer_heap_init(struct coil__timer_heap *heap);

@@ -15,7 +15,7 @@ struct child {
     struct coil__waiter waiter;
     struct coil__ready ready;
     struct gathering *gathering;
-    coil_future *future; /* one reference */
+    coil_future *future; /* one reference; NULL: let go of, see release_pending */
     bool created;        /* made here, of a coroutine: its result is ours to give away */
     bool repeated;       /* stands for the same future as an earlier child */
 };
@@ -57,12 +57,21 @@ static coil_value error_value(int code, coil_error *record)
     return coil_error_owned(error ? error : coil_error_current(COIL_ENOMEM));
 }
 
+/* The error that a cancelled task ended with is for who awaits it: among results, as in CPython, it has
+ * no message, unless the task did not raise it itself. */
+static coil_error *record_of(const coil_future *future)
+{
+    bool withheld = coil_future_cancelled(future) && coil_is_task(future) &&
+                    !(future->object.flags & COIL__FUTURE_KEEPS_MESSAGE);
+    return withheld ? NULL : future->error;
+}
+
 static coil_value result_of(struct child *child)
 {
     coil_future *future = child->future;
     if (future->object.state != COIL__FUTURE_DONE) {
         future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
-        return error_value(future->code, future->error);
+        return error_value(future->code, record_of(future));
     }
     coil_value value = coil_value_view(future->value);
     if (child->created) {
@@ -73,18 +82,33 @@ static coil_value result_of(struct child *child)
 }
 
 /* Fails the gathering with the error of a child, which counts as looked at. */
-static void fail_with_child(struct gathering *gathering, coil_future *child, int code)
+static void fail_with_child(struct gathering *gathering, coil_future *child)
 {
-    coil_error *error = coil_ref(child->object.state == COIL__FUTURE_DONE ? NULL : child->error);
+    coil_error *error = coil_future_cancelled(child) ? coil__future_take_message(child)
+                                                     : coil_ref(child->error);
     child->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
-    coil__future_fail(&gathering->future, code, error);
+    coil__future_fail(&gathering->future, child->code, error);
 }
 
-static void finish(struct gathering *gathering, coil_future *last)
+/* All have ended, but somebody wanted this to be cancelled: so it is, with the word of the last child: what
+ * it was cancelled with, even if it has outlived that. */
+static void finish_cancelled(struct gathering *gathering)
+{
+    for (size_t i = 0; i < gathering->count; i++)
+        gathering->children[i].future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
+    coil_future *last = gathering->children[gathering->count - 1].future;
+    coil_error *error = NULL;
+    if (coil_future_cancelled(last))
+        error = coil__future_take_message(last);
+    else if (coil_is_task(last))
+        error = coil_ref(coil__as_task(last)->cancel_error);
+    coil__future_fail(&gathering->future, COIL_ECANCELED, error);
+}
+
+static void finish(struct gathering *gathering)
 {
     if (gathering->cancel_requested) {
-        /* All have ended, but somebody wanted this to be cancelled: so it is, with the last one's word. */
-        fail_with_child(gathering, last, COIL_ECANCELED);
+        finish_cancelled(gathering);
         return;
     }
     coil_list *results = gathering->results;
@@ -101,6 +125,19 @@ static void finish(struct gathering *gathering, coil_future *last)
     coil__future_finish(&gathering->future, &list);
 }
 
+/* A gathering that is done before its children lets go of those that are not: a future that nobody
+ * completes, and the gathering that it was to tell, would keep one another for ever. */
+static void release_pending(struct gathering *gathering)
+{
+    for (size_t i = 0; i < gathering->count; i++) {
+        coil_future *future = gathering->children[i].future;
+        if (!future || !coil__future_pending(future))
+            continue;
+        gathering->children[i].future = NULL;
+        coil__unref(&future->object);
+    }
+}
+
 static void child_is_done(struct gathering *gathering, struct child *child)
 {
     coil_future *future = child->future;
@@ -109,10 +146,12 @@ static void child_is_done(struct gathering *gathering, struct child *child)
         future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
         return;
     }
-    if (!(gathering->flags & COIL_GATHER_COLLECT) && future->object.state != COIL__FUTURE_DONE)
-        fail_with_child(gathering, future, future->code);
-    else if (gathering->unfinished == 0)
-        finish(gathering, future);
+    if (!(gathering->flags & COIL_GATHER_COLLECT) && future->object.state != COIL__FUTURE_DONE) {
+        fail_with_child(gathering, future);
+        release_pending(gathering);
+    } else if (gathering->unfinished == 0) {
+        finish(gathering);
+    }
 }
 
 static void run_child_is_done(struct coil__ready *ready)
@@ -129,6 +168,12 @@ static void run_child_is_done(struct coil__ready *ready)
 static void queue_child_is_done(struct coil__waiter *waiter, coil_future *future)
 {
     struct child *child = COIL__CONTAINER(waiter, struct child, waiter);
+    if (!future || !future->loop->backend) { /* it goes, or its loop has gone: nothing will run */
+        coil__unref(&child->gathering->future.object);
+        return;
+    }
+    if (!child->future)
+        child->future = coil_ref(future);
     coil__loop_push(future->loop, &child->ready);
 }
 
@@ -185,15 +230,35 @@ static struct gathering *gathering_alloc(coil_loop *loop, size_t count, unsigned
     return gathering;
 }
 
-/* Cancels what was begun when not all could be. */
+/* Cancels what was begun when not all could be. What is queued already finds the gathering done. */
 static void give_up(struct gathering *gathering)
 {
-    for (size_t i = 0; i < gathering->count; i++)
-        if (gathering->children[i].created)
-            (void)coil__future_cancel(gathering->children[i].future, NULL);
+    coil__future_finish_cancelled(&gathering->future, NULL);
+    for (size_t i = 0; i < gathering->count; i++) {
+        struct child *child = &gathering->children[i];
+        if (coil__list_linked(&child->waiter.link)) {
+            coil__list_remove(&child->waiter.link);
+            coil__unref(&gathering->future.object);
+        }
+        if (child->created)
+            (void)coil__future_cancel(child->future, NULL);
+    }
     coil__unref(&gathering->future.object);
 }
 
+/* A child that is done already is not waited for: its ready entry stays unused. */
+static void await_child(struct gathering *gathering, struct child *child)
+{
+    gathering->unfinished++;
+    if (!coil__future_pending(child->future))
+        return;
+    child->waiter.wake = queue_child_is_done;
+    child->ready.run = run_child_is_done;
+    coil__ref(&gathering->future.object);
+    coil__future_await(child->future, &child->waiter);
+}
+
+/* One after the other, since an eager task can complete a future that stands before it. */
 static int make_children(struct gathering *gathering, void *const *awaitables, const size_t *first,
                          size_t count)
 {
@@ -210,27 +275,18 @@ static int make_children(struct gathering *gathering, void *const *awaitables, c
                 close_coroutines(awaitables, first, i + 1, count);
                 return coil_error_last();
             }
-            gathering->unfinished++;
+            await_child(gathering, child);
         }
         gathering->count = i + 1;
     }
     return 0;
 }
 
-static void await_children(struct gathering *gathering)
+static void look_at_those_done(struct gathering *gathering)
 {
     for (size_t i = 0; i < gathering->count; i++) {
         struct child *child = &gathering->children[i];
-        if (child->repeated || !coil__future_pending(child->future))
-            continue;
-        child->waiter.wake = queue_child_is_done;
-        child->ready.run = run_child_is_done;
-        coil__ref(&gathering->future.object);
-        coil__future_await(child->future, &child->waiter);
-    }
-    for (size_t i = 0; i < gathering->count; i++) {
-        struct child *child = &gathering->children[i];
-        if (!child->repeated && !coil__list_linked(&child->waiter.link))
+        if (!child->repeated && !child->ready.run)
             child_is_done(gathering, child);
     }
 }
@@ -263,9 +319,9 @@ coil_future *coil_gather_future(coil_loop *loop, void *const *awaitables, size_t
         coil__fail_plain(rc);
         return NULL;
     }
-    await_children(gathering);
+    look_at_those_done(gathering);
     if (count == 0)
-        finish(gathering, NULL);
+        finish(gathering);
     return &gathering->future;
 }
 
@@ -281,6 +337,19 @@ static void give_results(struct gathering *gathering, coil_value *results)
     }
 }
 
+/* The loop is being closed. A child that nobody completes any more would keep the gathering for ever, and
+ * the other way round. */
+static void let_go(struct gathering *gathering)
+{
+    for (size_t i = 0; i < gathering->count; i++) {
+        struct coil__link *link = &gathering->children[i].waiter.link;
+        if (coil__list_linked(link)) {
+            coil__list_remove(link);
+            coil__unref(&gathering->future.object);
+        }
+    }
+}
+
 int coil_gather_array(coil_value *results, void *const *awaitables, size_t count, unsigned flags)
 {
     if (!coil__thread.task && !coil__thread.driver) {
@@ -293,6 +362,8 @@ int coil_gather_array(coil_value *results, void *const *awaitables, size_t count
     int rc = coil_await(future, NULL);
     if (rc == 0 && results)
         give_results((struct gathering *)(void *)future, results);
+    if (COIL_UNLIKELY(rc == COIL_ECLOSING && coil__future_pending(future)))
+        let_go((struct gathering *)(void *)future);
     coil_unref(future);
     return rc;
 }

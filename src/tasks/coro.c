@@ -6,9 +6,26 @@
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-static size_t coro_bytes(const coil_coro *coro)
+/* Behind the arguments: the return address of the call that made the coroutine. */
+static size_t place_offset(size_t arg_bytes)
 {
-    return sizeof(coil_coro) + coro->arg_bytes;
+    return (arg_bytes + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+}
+
+static const void **place_of(coil_coro *coro)
+{
+    return (const void **)(void *)(coro->args + place_offset(coro->arg_bytes));
+}
+
+static size_t coro_bytes(size_t arg_bytes, bool placed)
+{
+    return sizeof(coil_coro) +
+           (placed ? place_offset(arg_bytes) + sizeof(const void *) : arg_bytes);
+}
+
+static struct coil__driver *driver_of(const coil_coro *coro)
+{
+    return coro->object.flags & COIL__CORO_DRIVEN ? coro->owner : NULL;
 }
 
 /* Where a coroutine was made, as well as the debug information at hand tells: a symbol, or the offset that
@@ -16,13 +33,14 @@ static size_t coro_bytes(const coil_coro *coro)
 static const char *describe_place(const coil_coro *coro, char *text, size_t bytes)
 {
     Dl_info info;
-    if (!coro->made_at)
+    if (!(coro->object.flags & COIL__CORO_PLACED))
         return NULL;
-    if (!dladdr(coro->made_at, &info) || !info.dli_fname) {
-        snprintf(text, bytes, "%p", coro->made_at);
+    const void *made_at = *place_of((coil_coro *)(uintptr_t)coro);
+    if (!dladdr(made_at, &info) || !info.dli_fname) {
+        snprintf(text, bytes, "%p", made_at);
         return text;
     }
-    size_t offset = (size_t)((const char *)coro->made_at - (const char *)info.dli_fbase);
+    size_t offset = (size_t)((const char *)made_at - (const char *)info.dli_fbase);
     snprintf(text, bytes, "%s+%#zx (%s)", info.dli_fname, offset,
              info.dli_sname ? info.dli_sname : "static function");
     return text;
@@ -49,12 +67,13 @@ static void coro_destroy(void *object)
         report_never_awaited(coro);
         coil__coro_end(coro);
     }
-    if (coro->driver) {
-        if (!coro->driver->ended)
+    struct coil__driver *driver = driver_of(coro);
+    if (driver) {
+        if (!driver->ended)
             (void)close_driven(coro); /* nobody is left to hear of an error of its cleanup */
-        driver_free(coro->driver);
+        driver_free(driver);
     }
-    coil__block_give(coro, coro_bytes(coro));
+    coil__block_give(coro, coro_bytes(coro->arg_bytes, coro->object.flags & COIL__CORO_PLACED));
 }
 
 static const struct coil__type coro_type = { COIL__KIND_CORO, "coroutine", coro_destroy };
@@ -63,23 +82,24 @@ coil_coro *coil_coro_new(const coil_coro_type *type, const void *args, size_t by
 {
     if (bytes > UINT32_MAX / 2)
         return coil__fail_null(COIL_EINVAL);
-    coil_coro *coro = coil__block_take(sizeof *coro + bytes);
+    coil_loop *loop = coil__thread.loop;
+    bool placed = loop && loop->debug;
+    coil_coro *coro = coil__block_take(coro_bytes(bytes, placed));
     if (COIL_UNLIKELY(!coro))
         return coil__fail_null(COIL_ENOMEM);
     coil__object_init(&coro->object, &coro_type);
     coro->object.state = COIL__CORO_CREATED;
     coro->type = type;
-    coro->driver = NULL;
-    coro->made_at = NULL;
     coro->arg_bytes = (uint32_t)bytes;
     if (bytes > 0)
         memcpy(coro->args, args, bytes);
 
-    coil_loop *loop = coil__thread.loop;
+    if (COIL_UNLIKELY(placed)) {
+        coro->object.flags |= COIL__CORO_PLACED;
+        *place_of(coro) = __builtin_return_address(0);
+    }
     if (loop) {
         coil__list_append(&loop->coros, &coro->unused);
-        if (COIL_UNLIKELY(loop->debug))
-            coro->made_at = __builtin_return_address(0);
     } else {
         coro->unused.next = coro->unused.prev = NULL;
     }
@@ -133,8 +153,8 @@ coil_coro_state coil_coro_get_state(const coil_coro *coro)
     case COIL__CORO_CLOSED:
         return COIL_CORO_CLOSED;
     }
-    if (coro->driver)
-        return coro->driver->running ? COIL_CORO_RUNNING : COIL_CORO_SUSPENDED;
+    if (driver_of(coro))
+        return driver_of(coro)->running ? COIL_CORO_RUNNING : COIL_CORO_SUSPENDED;
     const void *running = coil__thread.driver ? (const void *)coil__thread.driver
                                               : (const void *)coil__thread.task;
     if (coro->owner == running)
@@ -199,7 +219,7 @@ static int make_driver(coil_coro *coro)
     }
     driver->coro = coro;
     driver->sp = coil__switch_prepare(driver->stack->low, driver->stack->bytes, driver_main, driver);
-    coro->driver = driver;
+    coro->object.flags |= COIL__CORO_DRIVEN;
     coro->owner = driver;
     return 0;
 }
@@ -257,7 +277,7 @@ static int check_resumable(coil_coro *coro)
 {
     if (coro->object.state == COIL__CORO_CLOSED)
         return coil__fail(COIL_EREUSED, "coroutine '%s' has ended", coro->type->name);
-    if (coro->object.state == COIL__CORO_STARTED && (!coro->driver || coro->driver->running))
+    if (coro->object.state == COIL__CORO_STARTED && (!driver_of(coro) || driver_of(coro)->running))
         return coil__fail(COIL_ERUNTIME, "coroutine '%s' is running, or belongs to a task",
                           coro->type->name);
     return 0;
@@ -270,8 +290,8 @@ int coil_coro_send(coil_coro *coro, coil_value *value_out)
         rc = make_driver(coro);
     if (rc < 0)
         return rc;
-    resume(coro->driver);
-    return outcome(coro->driver, value_out);
+    resume(driver_of(coro));
+    return outcome(driver_of(coro), value_out);
 }
 
 int coil_coro_throw(coil_coro *coro, int code, coil_value *value_out)
@@ -283,20 +303,20 @@ int coil_coro_throw(coil_coro *coro, int code, coil_value *value_out)
         coil__coro_end(coro);
         return code;
     }
-    coro->driver->thrown = code;
-    resume(coro->driver);
-    return outcome(coro->driver, value_out);
+    driver_of(coro)->thrown = code;
+    resume(driver_of(coro));
+    return outcome(driver_of(coro), value_out);
 }
 
 coil_future *coil_coro_awaits(const coil_coro *coro)
 {
-    return coro->driver ? coro->driver->awaits : NULL;
+    return driver_of(coro) ? driver_of(coro)->awaits : NULL;
 }
 
 /* Resumes a suspended coroutine for the last time. */
 static int close_driven(coil_coro *coro)
 {
-    struct coil__driver *driver = coro->driver;
+    struct coil__driver *driver = driver_of(coro);
     driver->closing = true;
     driver->thrown = COIL_ECLOSING;
     resume(driver);
@@ -311,10 +331,10 @@ int coil_coro_close(coil_coro *coro)
         return 0;
     if (coro->object.state == COIL__CORO_CREATED)
         coil__coro_end(coro);
-    else if (coro->object.state == COIL__CORO_STARTED && (!coro->driver || coro->driver->running))
+    else if (coro->object.state == COIL__CORO_STARTED && (!driver_of(coro) || driver_of(coro)->running))
         rc = coil__fail(COIL_ERUNTIME, "coroutine '%s' is running, or belongs to a task",
                         coro->type->name);
-    else if (coro->driver && !coro->driver->ended)
+    else if (driver_of(coro) && !driver_of(coro)->ended)
         rc = close_driven(coro);
     coil__unref(&coro->object);
     return rc;

@@ -102,7 +102,7 @@ static int run_done_callback(void *arg)
 static void queue_done_callback(struct coil__waiter *waiter, coil_future *future)
 {
     struct done_callback *callback = COIL__CONTAINER(waiter, struct done_callback, waiter);
-    if (!future->loop->closed) {
+    if (future && !future->loop->closed) {
         coil__ref(&future->object);
         callback->future = future;
         coil__handle_push(&callback->handle);
@@ -161,16 +161,15 @@ size_t coil_future_remove_done_callback(coil_future *future, coil_done_callback 
     return removed;
 }
 
-/* A future that goes while it is pending calls nobody back. Only callbacks can be left: tasks and
- * gatherings hold a reference to what they wait for. */
+/* A future that goes while it is pending calls nobody back. Only callbacks can be left, and gatherings that
+ * are done: tasks, and gatherings that are not, hold a reference to what they wait for. */
 static void drop_waiters(coil_future *future)
 {
     while (!coil__list_empty(&future->waiters)) {
         struct coil__waiter *waiter =
             COIL__CONTAINER(future->waiters.next, struct coil__waiter, link);
         coil__list_remove(&waiter->link);
-        if (waiter->wake == queue_done_callback)
-            coil__unref(&COIL__CONTAINER(waiter, struct done_callback, waiter)->handle.object);
+        waiter->wake(waiter, NULL);
     }
 }
 
@@ -257,12 +256,15 @@ coil_error *coil__cancel_record(const char *message)
 
 bool coil__future_cancel(coil_future *future, coil_error *message)
 {
-    future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
-    if (!coil__future_pending(future))
+    bool gathering = future->object.flags & COIL__FUTURE_GATHERING;
+    if (!coil__future_pending(future)) {
+        if (!gathering) /* which asyncio leaves to be reported */
+            future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
         return false;
+    }
     if (future->object.type->kind == COIL__KIND_TASK)
         return coil__task_cancel(future, message);
-    if (future->object.flags & COIL__FUTURE_GATHERING)
+    if (gathering)
         return coil__gathering_cancel(future, message);
     coil__future_finish_cancelled(future, coil_ref(message));
     return true;
@@ -288,16 +290,21 @@ bool coil_future_cancelled(const coil_future *future)
     return future->object.state == COIL__FUTURE_CANCELLED;
 }
 
-/* As in CPython, the message of a cancelled task goes to the first who asks: the error that ended it is
- * passed on once. */
-static int raise_cancelled(coil_future *future)
+coil_error *coil__future_take_message(coil_future *future)
 {
     coil_error *error = future->error;
+    if (future->object.type->kind != COIL__KIND_TASK ||
+        (future->object.flags & COIL__FUTURE_KEEPS_MESSAGE))
+        return coil_ref(error);
+    future->error = NULL;
+    return error;
+}
+
+static int raise_cancelled(coil_future *future)
+{
+    coil_error *error = coil__future_take_message(future);
     coil__fail_with(COIL_ECANCELED, error);
-    if (future->object.type->kind == COIL__KIND_TASK) {
-        future->error = NULL;
-        coil_unref(error);
-    }
+    coil_unref(error);
     return COIL_ECANCELED;
 }
 

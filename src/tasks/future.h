@@ -19,6 +19,7 @@ enum coil__future_state {
 enum coil__future_flag {
     COIL__FUTURE_UNREAD = 1,    /* failed, and nobody has looked */
     COIL__FUTURE_GATHERING = 2, /* of coil_gather: cancelling it cancels the children */
+    COIL__FUTURE_KEEPS_MESSAGE = 4, /* a task that returned while a cancellation was due */
 };
 
 struct coil_future {
@@ -35,7 +36,8 @@ struct coil_future {
 };
 
 /* Whoever is to be told that a future is done: a task, a callback, a gathering. Told once, in the moment
- * of completion, when it has been taken off the list; it queues what is to run, and runs nothing. */
+ * of completion, when it has been taken off the list; it queues what is to run, and runs nothing. future
+ * is NULL if it goes while it is pending. */
 struct coil__waiter {
     struct coil__link link;
     void (*wake)(struct coil__waiter *self, coil_future *future);
@@ -86,6 +88,17 @@ bool coil__future_cancel(coil_future *future, coil_error *message);
 
 /* What a done future is worth, raised in the running task: 0 and a view of the value, or the code. */
 int coil__future_outcome(coil_future *future, coil_value *value_out);
+
+/* The error of a cancelled future, for one who raises it: a reference, or NULL. As in CPython, the message
+ * of a cancelled task goes to the first who asks: the error that ended it is passed on once. */
+coil_error *coil__future_take_message(coil_future *future);
+
+/* Whether what the future failed with is a cancellation: its own, or, of a gathering, a child's. */
+static inline bool coil__future_ended_cancelled(const coil_future *future)
+{
+    return future->object.state == COIL__FUTURE_CANCELLED ||
+           (future->object.state == COIL__FUTURE_FAILED && future->code == COIL_ECANCELED);
+}
 
 /* The record for a cancel message: NULL for none, or when there is no memory for it. */
 coil_error *coil__cancel_record(const char *message);

@@ -53,11 +53,6 @@ static void end_without_step(struct coil__task *task, int code)
     coil__unref(&task->future.object);
 }
 
-static uint32_t stack_class_bytes(const struct coil__stack *stack)
-{
-    return (uint32_t)COIL__STACK_MIN_BYTES << stack->size_class;
-}
-
 static void report_unguarded(coil_loop *loop)
 {
     if (loop->unguarded_reported)
@@ -73,7 +68,8 @@ static void report_unguarded(coil_loop *loop)
 /* A stack for a new task's first step. False: there is none, and the task has failed. */
 static bool bind_stack(struct coil__task *task)
 {
-    task->stack = coil__stack_take(&task->future.loop->stacks, task->stack_bytes);
+    task->stack = coil__stack_take(&task->future.loop->stacks,
+                                   (size_t)COIL__STACK_MIN_BYTES << task->stack_class);
     if (!task->stack) {
         if (task->future.loop->slow & COIL__SLOW_STEPS)
             coil__slow_begin(task->future.loop, &task->future);
@@ -96,14 +92,14 @@ static __attribute__((noinline)) int deliver(struct coil__task *task)
         return COIL_ECLOSING;
     if (!(task->flags & COIL__TASK_STARTED))
         return 0; /* task_main sees to it */
-    task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+    task->flags &= (uint8_t)~COIL__TASK_MUST_CANCEL;
     struct coil__wait *wait = task->waiting;
     if (wait && wait->future) {
         wait->future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
-        if (coil_future_cancelled(wait->future))
+        if (coil__future_ended_cancelled(wait->future))
             return 0;
     }
-    if (wait && !wait->future && wait->state == COIL__WAIT_CANCELLED)
+    if (wait && wait->state == COIL__WAIT_CANCELLED)
         return 0;
     return coil__fail_with(COIL_ECANCELED, task->cancel_error);
 }
@@ -263,7 +259,8 @@ int coil__task_yield(struct coil__task *task)
 
 static bool wait_pending(const struct coil__wait *wait)
 {
-    return wait->future ? coil__future_pending(wait->future) : wait->state == COIL__WAIT_PENDING;
+    return wait->state == COIL__WAIT_PENDING &&
+           (!wait->future || coil__future_pending(wait->future));
 }
 
 /* An await of a task that is being closed. */
@@ -285,10 +282,10 @@ static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait)
 
 static bool wait_cancel(struct coil__wait *wait, coil_error *message)
 {
-    if (wait->future)
-        return coil__future_cancel(wait->future, message);
     if (wait->state != COIL__WAIT_PENDING)
         return false;
+    if (wait->future)
+        return coil__future_cancel(wait->future, message);
     wait->error = coil_ref(message);
     if (wait->detach(wait)) {
         wait->state = COIL__WAIT_CANCELLED;
@@ -315,9 +312,11 @@ int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
     if (COIL_UNLIKELY(task->flags & COIL__TASK_CLOSING))
         return refuse_to_wait(task, wait);
     task->waiting = wait;
-    if (COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL) &&
-        wait_cancel(wait, task->cancel_error))
-        task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+    if (COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL)) {
+        task->flags &= (uint8_t)~COIL__TASK_MUST_CANCEL;
+        if (!wait_cancel(wait, task->cancel_error))
+            task->flags |= COIL__TASK_MUST_CANCEL;
+    }
     if (COIL_UNLIKELY(task->future.loop->slow & COIL__SLOW_TRACE))
         trace_wait(task, wait);
 
@@ -325,7 +324,7 @@ int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
     task->waiting = NULL;
     if (COIL_UNLIKELY(rc == COIL_ECLOSING) && wait_pending(wait))
         (void)wait->detach(wait);
-    if (COIL_UNLIKELY(!wait->future && wait->state == COIL__WAIT_CANCELLED && rc == 0))
+    if (COIL_UNLIKELY(wait->state == COIL__WAIT_CANCELLED && rc == 0))
         rc = coil__fail_with(COIL_ECANCELED, wait->error);
     if (COIL_UNLIKELY(wait->error != NULL))
         coil_unref(wait->error);
@@ -340,6 +339,19 @@ void coil__wait_over(struct coil__wait *wait)
 
 /* ---- cancelling --------------------------------------------------------------------------------- */
 
+/* Takes a task out of its wait for a future that goes on: the last one of a circle, which nothing else
+ * would ever wake. */
+static bool leave_circle(struct coil__wait *wait, coil_error *message)
+{
+    if (!wait_pending(wait))
+        return false;
+    (void)wait->detach(wait);
+    wait->state = COIL__WAIT_CANCELLED;
+    wait->error = coil_ref(message);
+    coil__task_push(wait->task);
+    return true;
+}
+
 /* From task to task down to what the innermost one waits for: a loop, since the way may be long. A circle
  * of tasks that await one another ends where it was entered. */
 bool coil__task_cancel(coil_future *future, coil_error *message)
@@ -347,8 +359,10 @@ bool coil__task_cancel(coil_future *future, coil_error *message)
     struct coil__task *first = coil__as_task(future), *task = first;
     if (!coil__future_pending(future))
         return false;
+    if (task->flags & COIL__TASK_VISITED)
+        return leave_circle(task->waiting, message); /* came back to it through a gathering */
     for (;;) {
-        task->cancels++;
+        task->cancels += task->cancels < UINT16_MAX;
         task->flags |= COIL__TASK_VISITED;
         struct coil__wait *wait = task->waiting;
         coil_future *inner = wait ? wait->future : NULL;
@@ -359,7 +373,7 @@ bool coil__task_cancel(coil_future *future, coil_error *message)
         }
         bool circle = inner && inner->object.type == &coil__task_type &&
                       coil__future_pending(inner);
-        if (!circle && wait && wait_cancel(wait, message))
+        if (circle ? leave_circle(wait, message) : wait && wait_cancel(wait, message))
             break;
         task->flags |= COIL__TASK_MUST_CANCEL;
         coil_error *old = task->cancel_error;
@@ -368,7 +382,7 @@ bool coil__task_cancel(coil_future *future, coil_error *message)
         break;
     }
     for (struct coil__task *visited = first;; visited = coil__as_task(visited->waiting->future)) {
-        visited->flags &= ~(unsigned)COIL__TASK_VISITED;
+        visited->flags &= (uint8_t)~COIL__TASK_VISITED;
         if (visited == task)
             return true;
     }
@@ -381,7 +395,7 @@ static void run_body(struct coil__task *task)
     coil_value value = coil_nil();
     int rc;
     if (COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL)) {
-        task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+        task->flags &= (uint8_t)~COIL__TASK_MUST_CANCEL;
         rc = coil__fail_with(COIL_ECANCELED, task->cancel_error);
     } else {
         task->flags |= COIL__TASK_STARTED;
@@ -411,7 +425,7 @@ static void task_main(void *arg, intptr_t value)
         if (!creator && loop->leave_code == 0) {
             do {
                 next = next_task(loop);
-                if (next && !next->sp && next->stack_bytes == stack_class_bytes(stack))
+                if (next && !next->sp && next->stack_class == stack->size_class)
                     break;
             } while (next && !next->sp && !bind_stack(next));
         }

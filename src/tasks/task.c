@@ -42,23 +42,13 @@ static void task_destroy(void *object)
 
 const struct coil__type coil__task_type = { COIL__KIND_TASK, "task", task_destroy };
 
-/* The size class that bytes fall into; 0 if there is none. */
-static uint32_t stack_class(size_t bytes)
-{
-    if (bytes > COIL__STACK_MAX_BYTES)
-        return 0;
-    uint32_t class = COIL__STACK_MIN_BYTES;
-    while (class < bytes)
-        class *= 2;
-    return class;
-}
 
 /* A task in memory, complete but for its coroutine: all that can fail has not failed. */
 static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *options)
 {
     size_t wanted = options && options->stack_size ? options->stack_size : loop->default_stack_bytes;
-    uint32_t stack_bytes = stack_class(wanted);
-    if (COIL_UNLIKELY(stack_bytes == 0)) {
+    unsigned stack_class = coil__stack_class_for(wanted);
+    if (COIL_UNLIKELY(stack_class >= COIL__STACK_CLASSES)) {
         coil__fail(COIL_EINVAL, "a stack of %zu bytes", wanted);
         return NULL;
     }
@@ -88,8 +78,9 @@ static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *o
     task->creator = NULL;
     task->all.next = task->all.prev = NULL;
     task->name = name;
+    task->groups = NULL;
     task->id = name ? 0 : number_task();
-    task->stack_bytes = stack_bytes;
+    task->stack_class = (uint8_t)stack_class;
     return task;
 
 no_memory:
@@ -202,7 +193,7 @@ int coil_set_default_stack_size(coil_loop *loop, size_t bytes)
     loop = coil__loop_or_running(loop);
     if (!loop)
         return COIL_ENOLOOP;
-    if (bytes < COIL__STACK_MIN_BYTES || stack_class(bytes) == 0)
+    if (bytes < COIL__STACK_MIN_BYTES || coil__stack_class_for(bytes) >= COIL__STACK_CLASSES)
         return coil__fail(COIL_EINVAL, "a stack of %zu bytes", bytes);
     loop->default_stack_bytes = bytes;
     return 0;
@@ -218,6 +209,8 @@ static bool leaves_loop(int code)
 void coil__task_finish(struct coil__task *task, int rc, coil_value *value)
 {
     coil_loop *loop = task->future.loop;
+    if (COIL_UNLIKELY(task->groups != NULL))
+        coil__task_forsake_groups(task);
     coil_coro *coro = task->coro;
     task->coro = NULL;
     coil__coro_end(coro);
@@ -228,10 +221,11 @@ void coil__task_finish(struct coil__task *task, int rc, coil_value *value)
     if (rc >= 0 && COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL)) {
         /* Returning does not escape a cancellation that is due. */
         cancelled = true;
+        task->future.object.flags |= COIL__FUTURE_KEEPS_MESSAGE;
         coil__fail_with(COIL_ECANCELED, task->cancel_error);
         rc = COIL_ECANCELED;
     }
-    task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+    task->flags &= (uint8_t)~COIL__TASK_MUST_CANCEL;
 
     coil_step_end how = COIL_STEP_DONE;
     if (COIL_UNLIKELY(rc < 0)) {
@@ -266,8 +260,11 @@ static void close_task(struct coil__task *task)
 
 void coil__loop_close_tasks(coil_loop *loop)
 {
-    while (!coil__list_empty(&loop->tasks))
+    while (!coil__list_empty(&loop->tasks)) {
+        /* What the one before has woken must not lie in the queue when it goes. */
+        coil__loop_drop_ready(loop);
         close_task(COIL__CONTAINER(loop->tasks.next, struct coil__task, all));
+    }
     coil__coros_report_unused(loop);
 }
 
@@ -340,7 +337,7 @@ int coil_task_uncancel(coil_task *future)
     if (!task)
         return COIL_ETYPE;
     if (task->cancels > 0 && --task->cancels == 0)
-        task->flags &= ~(unsigned)COIL__TASK_MUST_CANCEL;
+        task->flags &= (uint8_t)~COIL__TASK_MUST_CANCEL;
     return task->cancels;
 }
 

@@ -21,15 +21,17 @@ struct coil_coro {
             void *owner;       /* the task or driver in which it runs */
         };
     };
-    struct coil__driver *driver; /* if it is driven by hand */
-    const void *made_at;         /* return address of the call that made it; in debug mode */
     uint32_t arg_bytes;
     _Alignas(16) char args[];
 };
 
 enum coil__coro_state { COIL__CORO_CREATED, COIL__CORO_STARTED, COIL__CORO_CLOSED };
 
-enum coil__coro_flag { COIL__CORO_RAN = 1 /* its body has begun: it cares for its arguments */ };
+enum coil__coro_flag {
+    COIL__CORO_RAN = 1,    /* its body has begun: it cares for its arguments */
+    COIL__CORO_DRIVEN = 2, /* by hand: owner is a driver of its own, also when it has ended */
+    COIL__CORO_PLACED = 4, /* made in debug mode: where, stands behind the arguments */
+};
 
 static inline int coil__coro_call(coil_coro *coro, coil_value *value_out)
 {
@@ -61,7 +63,8 @@ static inline void coil__coro_end(coil_coro *coro)
         coil__coro_end_unrun(coro);
     coro->object.state = COIL__CORO_CLOSED;
     coro->caller = NULL;
-    coro->owner = NULL;
+    if (!(coro->object.flags & COIL__CORO_DRIVEN))
+        coro->owner = NULL;
 }
 /* At the end of a loop: reports those that were made in it and never used. */
 void coil__coros_report_unused(coil_loop *loop);
@@ -77,7 +80,7 @@ enum coil__wait_state {
 
 struct coil__wait {
     coil_wait_kind kind;
-    uint8_t state;       /* enum coil__wait_state; not used with a future */
+    uint8_t state;       /* enum coil__wait_state; with a future, CANCELLED only: out of a circle */
     coil_future *future; /* FUTURE, TASK */
     /* Stops waiting: takes the wait off whatever list or heap it is in. False: cannot be done at once.
      * Called while PENDING only. */
@@ -125,8 +128,10 @@ struct coil__task {
     coil_future future;
     struct coil__ready ready; /* .run is NULL */
     void *sp;                 /* while suspended; NULL before the first step */
-    unsigned flags;           /* enum coil__task_flag */
-    int cancels;              /* open requests */
+    uint8_t flags;            /* enum coil__task_flag */
+    uint8_t stack_class;      /* 16 KiB times two to the power of this */
+    uint16_t cancels;         /* open requests; stays at the greatest number */
+    uint32_t id;              /* 0: it was named at creation */
     struct coil__stack *stack; /* NULL before the first step, and after the last */
     struct coil__wait *waiting;
     coil_coro *innermost; /* the coroutine that runs; ->caller leads out to coro */
@@ -137,8 +142,7 @@ struct coil__task {
     struct coil__return *creator; /* to go back to, during an eager first step or a close */
     struct coil__link all; /* in loop->tasks until done */
     char *name;            /* NULL: made of the id when asked for */
-    uint32_t id;           /* 0: it was named at creation */
-    uint32_t stack_bytes;
+    struct coil__group *groups; /* task groups it is in, the latest first */
 };
 
 extern const struct coil__type coil__task_type;
@@ -164,6 +168,9 @@ void coil__task_run_eagerly(struct coil__task *task);
 
 /* Completes a task whose coroutine has ended, or cannot begin. *value is consumed. */
 void coil__task_finish(struct coil__task *task, int rc, coil_value *value);
+
+/* For a task that ends inside task groups: reports and ends these. Implemented by the structure layer. */
+void coil__task_forsake_groups(struct coil__task *task);
 
 /* Ends one suspended task: every await in it fails from now on. */
 void coil__task_close(struct coil__task *task);
