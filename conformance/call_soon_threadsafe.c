@@ -1,9 +1,6 @@
 /* Another thread wakes a sleeping loop with call_soon_threadsafe; calls of one thread keep their
  * order.
  *
- * Where the Python program waits for an event, this one waits for a future: the turns are the
- * same.
- *
  * Why: It is the only door into the loop for other threads: it has to wake it and keep order.
  * Tags: real */
 #include <pthread.h>
@@ -11,16 +8,21 @@
 
 struct work {
     coil_loop *loop;
-    coil_future *event;
+    coil_event event;
     pthread_t thread;
 };
+
+static int set_event(void *event)
+{
+    return coil_event_set(event);
+}
 
 static void *from_thread(void *arg)
 {
     struct work *work = arg;
     for (int i = 0; i < 3; i++)
         must(call_soon_threadsafe(work->loop, say, "call", i, "in the loop's thread"));
-    must(coil_call_soon_threadsafe(work->loop, do_complete, work->event));
+    must(coil_call_soon_threadsafe(work->loop, set_event, &work->event));
     return NULL;
 }
 
@@ -33,9 +35,9 @@ static int start_thread(void *arg)
 COIL_ASYNC0(amain)
 {
     coil_loop *loop = coil_get_running_loop();
-    struct work work = { .loop = loop, .event = coil_create_future(loop) };
+    struct work work = { .loop = loop, .event = COIL_EVENT_INIT };
     COIL_TRY(coil_call_soon(loop, start_thread, &work, NULL));
-    COIL_TRY(join(work.event, NULL));
+    COIL_TRY(coil_event_wait(&work.event));
     pthread_join(work.thread, NULL);
     say("woken");
     COIL_TRY(call_soon_threadsafe(loop, say, "from the loop's own thread it works, too"));

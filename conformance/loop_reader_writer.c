@@ -1,9 +1,6 @@
 /* add_reader and add_writer call back as long as the descriptor is ready, until removed; adding
  * again replaces.
  *
- * Where the Python program waits for an event, this one waits for a future: the turns are the
- * same.
- *
  * Why: It is the doorway for foreign libraries with descriptors of their own.
  * Tags: real */
 #include <sys/socket.h>
@@ -12,7 +9,7 @@
 
 struct shared {
     int left, right;
-    coil_future *done;
+    coil_event done;
     int calls;
 };
 
@@ -35,7 +32,7 @@ static int readable(void *arg)
         bool removed = coil_remove_reader(NULL, shared->left) > 0;
         bool again = coil_remove_reader(NULL, shared->left) > 0;
         say("removed", removed, "again", again);
-        return do_complete(shared->done);
+        return coil_event_set(&shared->done);
     }
     return 0;
 }
@@ -45,7 +42,7 @@ static int writable(void *arg)
     struct shared *shared = arg;
     say("writable");
     COIL_TRY(coil_remove_writer(NULL, shared->right));
-    return do_complete(shared->done);
+    return coil_event_set(&shared->done);
 }
 
 COIL_ASYNC0(amain)
@@ -54,7 +51,7 @@ COIL_ASYNC0(amain)
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)
         return coil_raise(-errno, "socketpair");
-    struct shared shared = { pair[0], pair[1], coil_create_future(loop), 0 };
+    struct shared shared = { pair[0], pair[1], COIL_EVENT_INIT, 0 };
     struct reader replaced = { "replaced", &shared };
     struct reader reader = { "reader", &shared };
 
@@ -62,11 +59,12 @@ COIL_ASYNC0(amain)
     COIL_TRY(coil_add_reader(loop, shared.left, readable, &reader));
     if (send(shared.right, "abcdef", 6, 0) < 0)
         return coil_raise(-errno, "send");
-    COIL_TRY(join(shared.done, NULL));
+    COIL_TRY(coil_event_wait(&shared.done));
 
-    shared.done = coil_create_future(loop);
+    coil_event_clear(&shared.done);
     COIL_TRY(coil_add_writer(loop, shared.right, writable, &shared));
-    COIL_TRY(join(shared.done, NULL));
+    COIL_TRY(coil_event_wait(&shared.done));
+    coil_event_fini(&shared.done);
     close(shared.left);
     close(shared.right);
     return 0;

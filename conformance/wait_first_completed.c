@@ -12,10 +12,15 @@ COIL_ASYNC(work, (const char *, name), (double, delay))
     coil_return(name);
 }
 
-COIL_ASYNC(released, (coil_future *, gate))
+COIL_ASYNC(released, (coil_event *, gate))
 {
-    COIL_TRY(coil_await(gate, NULL));
+    COIL_TRY(coil_event_wait(gate));
     coil_return("together");
+}
+
+static int set_event(void *event)
+{
+    return coil_event_set(event);
 }
 
 COIL_ASYNC0(amain)
@@ -33,18 +38,17 @@ COIL_ASYNC0(amain)
     at(outcomes(tasks, 2));
     unref_all(tasks, 2);
 
-    /* A future lets all who wait for it through at once, as an event does. */
-    coil_future *gate = coil_create_future(NULL);
+    coil_event gate = COIL_EVENT_INIT;
     coil_task *group[3];
-    group[0] = create_task(released(gate), .name = "g1");
+    group[0] = create_task(released(&gate), .name = "g1");
     group[1] = create_task(work("slow", 2), .name = "slow2");
-    group[2] = create_task(released(gate), .name = "g2");
-    COIL_TRY(coil_call_later(coil_get_running_loop(), 1, do_complete, gate, NULL));
+    group[2] = create_task(released(&gate), .name = "g2");
+    COIL_TRY(coil_call_later(coil_get_running_loop(), 1, set_event, &gate, NULL));
     COIL_TRY(coil_wait(group, 3, COIL_NO_TIMEOUT, COIL_FIRST_COMPLETED));
     at("done", set_of_done(group, 3), "pending", set_of_pending(group, 3));
     COIL_TRY(coil_wait(group, 3, COIL_NO_TIMEOUT, COIL_ALL_COMPLETED));
     unref_all(group, 3);
-    coil_unref(gate);
+    coil_event_fini(&gate);
     return 0;
 }
 

@@ -612,7 +612,7 @@ void *text_arg(const char *text)
 static bool prints_log;
 static bool prints_warnings;
 
-static const char *event_token(coil_event event)
+static const char *event_token(coil_event_kind event)
 {
     switch (event) {
     case COIL_EVENT_CALLBACK_FAILED:

@@ -28,6 +28,7 @@
 #include <coil/future.h>
 #include <coil/coro.h>
 #include <coil/task.h>
+#include <coil/timeout.h>
 #include <coil/wait.h>
 #include <coil/group.h>
 #include <coil/sync.h>

@@ -15,11 +15,24 @@ struct operation {
     bool closed;              /* ended by coil_sock_close */
 };
 
+/* The cancellation came too late to take the operation back: it is due at the next await. */
+static void cancel_later(struct coil__wait *wait)
+{
+    struct coil__task *task = wait->task;
+    coil_error *old = task->cancel_error;
+    task->cancel_error = coil_ref(wait->error);
+    coil_unref(old);
+    task->flags |= COIL__TASK_MUST_CANCEL;
+}
+
 static void operation_over(struct coil__ready *ready)
 {
     struct operation *self = COIL__CONTAINER(ready, struct operation, ready);
     if (self->wait.state == COIL__WAIT_PENDING || self->wait.state == COIL__WAIT_CANCELLING) {
-        bool taken_back = self->wait.state == COIL__WAIT_CANCELLING && self->op.result < 0;
+        bool asked = self->wait.state == COIL__WAIT_CANCELLING;
+        bool taken_back = asked && self->op.result < 0;
+        if (asked && !taken_back && !self->closed)
+            cancel_later(&self->wait);
         coil__wait_over(&self->wait);
         if (taken_back)
             self->wait.state = COIL__WAIT_CANCELLED;
@@ -60,9 +73,12 @@ static int64_t await_operation(struct coil__task *task, struct operation *self)
         wait_until_gone(self);
     if (self->closed)
         return coil__fail(COIL_ECLOSED, "the descriptor was closed by coil_sock_close");
-    if (rc == COIL_ECANCELED && self->wait.state == COIL__WAIT_OVER && self->op.result >= 0) {
-        /* It happened, and then came the cancellation: nothing is lost, and the next await sees it. */
-        task->flags |= COIL__TASK_MUST_CANCEL;
+    if ((rc == COIL_ECANCELED || rc == COIL_ECLOSING) && self->wait.state == COIL__WAIT_OVER &&
+        self->op.result >= 0) {
+        /* It happened, and then came the cancellation, or the end of the loop: nothing is lost, and the
+         * next await sees it. */
+        if (rc == COIL_ECANCELED)
+            task->flags |= COIL__TASK_MUST_CANCEL;
         rc = 0;
     }
     return rc < 0 ? rc : self->op.result;

@@ -69,7 +69,9 @@ static void call(coil_loop *loop, coil_handle *handle)
         coil__slow_begin(loop, NULL);
 
     int rc = handle->fn(handle->arg);
-    if (COIL_UNLIKELY(rc < 0))
+    if (COIL_UNLIKELY(rc == COIL_EEXIT || rc == COIL_EINTERRUPT))
+        coil__loop_leave(loop, rc, coil_ref(coil_error_current(rc)));
+    else if (COIL_UNLIKELY(rc < 0))
         COIL__REPORT(loop, .event = COIL_EVENT_CALLBACK_FAILED, .message = "callback failed",
                      .code = rc, .error = coil_error_current(rc), .handle = handle);
 

@@ -190,6 +190,7 @@ static struct coil__thread begin_run(coil_loop *loop)
     note_thread();
     loop->running = true;
     loop->has_run = true;
+    loop->runs++;
     loop->thread = pthread_self();
     coil__ref(&loop->object);
     coil__overflow_thread_enter(coil__task_describe_overflow);

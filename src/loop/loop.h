@@ -67,6 +67,7 @@ struct coil_loop {
     /* Life. */
     bool running, closed, debug;
     bool has_run;
+    unsigned runs; /* counts them: what was meant to stop one must not stop the next */
     bool unguarded_reported;
     bool single; /* coil_loop_step: a turn must not run into the next */
     atomic_bool closing_door; /* set before close: no more calls from other threads */

@@ -42,13 +42,30 @@ static coil_log_level level_of(coil_event_kind event)
     }
 }
 
+/* As in asyncio a report about a task is heard in the task's context, whatever runs at the moment. One
+ * about a callback comes while the callback's context is the current one anyway. */
+static int call_handler(coil_loop *loop, const coil_report *report)
+{
+    coil_exception_handler handler = loop->exception_handler;
+    if (!report->future || !coil_is_task(report->future))
+        return handler(loop, report, loop->exception_handler_arg);
+
+    coil_context **of_task = coil__task_context_slot((struct coil__task *)(void *)report->future);
+    coil_context **slot = coil__context_slot(), *outer = *slot;
+    *slot = coil_ref(*of_task);
+    int rc = handler(loop, report, loop->exception_handler_arg);
+    coil_unref(*slot);
+    *slot = outer;
+    return rc;
+}
+
 void coil__report(coil_loop *loop, coil_report report)
 {
     coil_ref(report.error); /* the handler's own failures must not take it away */
     if (!loop->exception_handler) {
         coil__log(loop, level_of(report.event), &report);
     } else {
-        int rc = loop->exception_handler(loop, &report, loop->exception_handler_arg);
+        int rc = call_handler(loop, &report);
         if (rc < 0) {
             coil_report failed = { .size = sizeof failed,
                                    .event = COIL_EVENT_HANDLER_FAILED,

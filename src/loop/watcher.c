@@ -17,13 +17,18 @@ struct coil__watchers {
     int count;
 };
 
+static void report_lost(coil_loop *loop, struct watcher *watcher, int code)
+{
+    COIL__REPORT(loop, .event = COIL_EVENT_CALLBACK_FAILED,
+                 .message = "a descriptor cannot be watched any longer", .code = code,
+                 .handle = watcher->handle);
+}
+
 static void submit(coil_loop *loop, struct watcher *watcher)
 {
     int rc = loop->backend->ops->submit(loop->backend, &watcher->op);
     if (rc < 0)
-        COIL__REPORT(loop, .event = COIL_EVENT_CALLBACK_FAILED,
-                     .message = "a descriptor cannot be watched any longer", .code = rc,
-                     .handle = watcher->handle);
+        report_lost(loop, watcher, rc);
 }
 
 static void on_event(struct coil__op *op)
@@ -34,6 +39,8 @@ static void on_event(struct coil__op *op)
         coil__handle_push(handle);
     if (op->result >= 0)
         submit(handle->loop, watcher);
+    else
+        report_lost(handle->loop, watcher, (int)op->result);
 }
 
 static struct watcher *find(coil_loop *loop, int fd, int direction)

@@ -133,12 +133,11 @@ static coil_task *make_child(coil_task_group *tg, coil_coro *coro,
 {
     if (!coro)
         return coil__fail_null(COIL_ENOMEM);
-    struct child *child = check_open(tg) < 0 ? NULL : coil__block_take(sizeof *child);
+    bool open = check_open(tg) == 0;
+    struct child *child = open ? coil__block_take(sizeof *child) : NULL;
     if (COIL_UNLIKELY(!child)) {
-        int code = check_open(tg) < 0 ? coil_error_last() : coil__fail_plain(COIL_ENOMEM);
         (void)coil_coro_close(coro); /* it never ran: nothing to hear */
-        coil__thread.last_code = code;
-        return NULL;
+        return open ? coil__fail_null(COIL_ENOMEM) : NULL;
     }
     struct coil__group *group = tg->coil__state;
     coil_task *task = coil_create_task_with(group->owner->future.loop, coro, options);
@@ -245,20 +244,19 @@ void coil__task_forsake_groups(struct coil__task *task)
         forsake(task->groups);
 }
 
-/* True of memory on the task's stack that is below everything in use: its function has returned. */
-static bool is_dead(const struct coil__task *task, const void *memory)
+/* Finds the groups whose block was left: their structs lie on the task's stack below `frame`, that of
+ * the call which the task makes into this file, where its own code has nothing any more. */
+static void forsake_dead_groups(struct coil__task *task, const void *frame)
 {
     uintptr_t low = (uintptr_t)task->stack->low, high = low + task->stack->bytes;
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0), there = (uintptr_t)memory;
-    return here >= low && here < high && there >= low && there < here;
-}
-
-static void forsake_dead_groups(struct coil__task *task)
-{
+    uintptr_t here = (uintptr_t)frame;
+    if (here < low || here >= high)
+        return; /* a coroutine on a stack of its own */
     struct coil__group *group = task->groups, *outer;
     for (; group; group = outer) {
         outer = group->outer;
-        if (is_dead(task, group->handle))
+        uintptr_t there = (uintptr_t)group->handle;
+        if (there >= low && there < here)
             forsake(group);
     }
 }
@@ -279,7 +277,8 @@ static int enter_failed(coil_task_group *tg, int code)
     return code;
 }
 
-int coil_task_group_enter(coil_task_group *tg)
+/* Not inlined, nor is exit: the frame must be this function's, with all locals of its caller above it. */
+__attribute__((noinline)) int coil_task_group_enter(coil_task_group *tg)
 {
     struct coil__task *task = coil__thread.task;
     if (!task || coil__thread.driver)
@@ -287,10 +286,11 @@ int coil_task_group_enter(coil_task_group *tg)
     if (task->groups) {
         struct coil__group *known = find_group(task, tg);
         if (known && tg->coil__state == known)
-            return coil__fail(COIL_ERUNTIME, "the task group has been entered already");
+            return coil__fail(COIL_ERUNTIME, "the task group has been entered already, or was left without "
+                                             "coil_task_group_exit");
         if (known)
             forsake(known); /* its struct has been written over: another one lies there now */
-        forsake_dead_groups(task);
+        forsake_dead_groups(task, __builtin_frame_address(0));
     }
     struct coil__group *group = coil__block_take(sizeof *group);
     if (!group)
@@ -321,6 +321,12 @@ static bool stop_waiting(struct coil__wait *wait)
     return true;
 }
 
+/* Open requests to cancel the owner that are not ours. */
+static int foreign_requests(const struct coil__group *group)
+{
+    return coil_task_cancelling(&group->owner->future) - group->owner_cancelled;
+}
+
 /* Waits until all children have been heard of. A cancellation that comes meanwhile is kept for the end.
  * Returns 0, or COIL_ECLOSING: some have not ended. */
 static int wait_for_children(struct coil__group *group, struct outcome *cancellation)
@@ -332,10 +338,12 @@ static int wait_for_children(struct coil__group *group, struct outcome *cancella
         group->wait = NULL;
         if (rc == COIL_ECLOSING)
             return rc;
-        if (rc == COIL_ECANCELED && !group->aborting) {
+        if (rc == COIL_ECANCELED && cancellation->code == 0) {
             coil_unref(cancellation->error);
-            cancellation->code = rc;
             cancellation->error = coil__errors_take(&group->owner->errors, rc);
+        }
+        if (rc == COIL_ECANCELED && !group->aborting) {
+            cancellation->code = rc;
             abort_group(group);
         }
     }
@@ -399,8 +407,8 @@ static int fail_with_list(struct coil__group *group, const struct outcome *failu
     return coil__fail_plain(COIL_ENOMEM);
 }
 
-/* What the group comes to, with all children heard of. `cancellation` is how the block or the wait was
- * ended from outside, `failure` an error of the block; of either the code is 0 if there was none. */
+/* What the group comes to. `cancellation` is how the block or the wait was ended from outside, `failure`
+ * an error of the block; of either the code is 0 if there was none. */
 static int settle(struct coil__group *group, struct outcome *cancellation,
                   const struct outcome *failure)
 {
@@ -412,8 +420,7 @@ static int settle(struct coil__group *group, struct outcome *cancellation,
         cancellation->code == COIL_ECANCELED)
         cancellation->code = 0; /* that was us */
     if (group->failed_count > 0 || failure->code < 0)
-        if (cancellation->code == 0 || group->failed_count > 0)
-            return fail_with_list(group, failure);
+        return fail_with_list(group, failure);
     if (cancellation->code < 0)
         return coil__fail_with(cancellation->code, cancellation->error);
     return 0;
@@ -443,8 +450,11 @@ static int leave(struct coil__group *group, int rc)
     take_block_error(group, rc, &cancellation, &failure);
     if (rc < 0 && !group->aborting && !(group->owner->flags & COIL__TASK_CLOSING))
         abort_group(group);
+    int requests = foreign_requests(group);
     if (wait_for_children(group, &cancellation) < 0)
         cancellation.code = COIL_ECLOSING;
+    else if (cancellation.code == 0 && foreign_requests(group) > requests)
+        cancellation.code = COIL_ECANCELED; /* it came while we were cancelling the group anyway */
     int outcome = settle(group, &cancellation, &failure);
     coil_unref(cancellation.error);
     coil_unref(failure.error);
@@ -461,7 +471,7 @@ static int exit_without_group(coil_task_group *tg, int rc)
                                                       : "the task group has not been entered");
 }
 
-int coil_task_group_exit(coil_task_group *tg, int rc)
+__attribute__((noinline)) int coil_task_group_exit(coil_task_group *tg, int rc)
 {
     struct coil__group *group = tg->coil__state;
     if (!group)
@@ -469,7 +479,8 @@ int coil_task_group_exit(coil_task_group *tg, int rc)
     struct coil__task *task = coil__thread.task;
     if (!task || task != group->owner || coil__thread.driver)
         return coil__fail(COIL_ERUNTIME, "a task group is left by the task that entered it");
-    forsake_dead_groups(task);
+    if (group->outer || task->groups != group)
+        forsake_dead_groups(task, __builtin_frame_address(0));
     rc = leave(group, rc);
     unlink_group(group);
     tg->coil__state = NULL;

@@ -14,11 +14,12 @@
 
 static int stop_when_done(coil_future *future, void *arg)
 {
-    (void)arg;
     if (future->object.state == COIL__FUTURE_FAILED &&
         (future->code == COIL_EEXIT || future->code == COIL_EINTERRUPT))
         return 0; /* the loop was left for it already */
-    coil_loop_stop(future->loop);
+    /* It stays queued if the loop was left at once, by another task, when this one had just ended. */
+    if ((uintptr_t)arg == future->loop->runs)
+        coil_loop_stop(future->loop);
     return 0;
 }
 
@@ -50,13 +51,14 @@ static coil_future *begin(coil_loop *loop, void *awaitable, coil_context *contex
 /* Runs until the future is done. 0, or what kept it from being done. */
 static int run_for(coil_loop *loop, coil_future *future)
 {
-    int rc = coil_future_add_done_callback(future, stop_when_done, NULL, NULL);
+    void *this_run = (void *)((uintptr_t)loop->runs + 1);
+    int rc = coil_future_add_done_callback(future, stop_when_done, this_run, NULL);
     if (rc < 0)
         return rc;
     rc = coil_run_forever(loop);
     if (rc < 0)
         future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD; /* rc tells it */
-    coil_future_remove_done_callback(future, stop_when_done, NULL);
+    coil_future_remove_done_callback(future, stop_when_done, this_run);
     if (rc == 0 && coil__future_pending(future))
         rc = coil__fail(COIL_ERUNTIME, "the loop was stopped before the future was done");
     return rc;

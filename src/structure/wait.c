@@ -147,7 +147,7 @@ static int check_arguments(coil_future *const *futures, size_t count, double tim
         if (task && futures[i]->loop != task->future.loop)
             return coil__fail(COIL_EWRONGLOOP, "a future belongs to another loop");
     }
-    return task ? 0 : coil__fail(COIL_ENOTASK, "wait outside a task");
+    return task && !coil__thread.driver ? 0 : coil__fail(COIL_ENOTASK, "wait outside a task");
 }
 
 static int count_done(coil_future *const *futures, size_t count)

@@ -153,16 +153,14 @@ coil_coro_state coil_coro_get_state(const coil_coro *coro)
     case COIL__CORO_CLOSED:
         return COIL_CORO_CLOSED;
     }
+    while (coro->caller)
+        coro = coro->caller; /* to the one that is driven, or the task's own */
     if (driver_of(coro))
         return driver_of(coro)->running ? COIL_CORO_RUNNING : COIL_CORO_SUSPENDED;
-    const void *running = coil__thread.driver ? (const void *)coil__thread.driver
-                                              : (const void *)coil__thread.task;
-    if (coro->owner == running)
-        return COIL_CORO_RUNNING;
     const struct coil__task *task = coro->owner;
-    return !coil__thread.driver && task && !(task->flags & COIL__TASK_STARTED) && task->coro == coro
-               ? COIL_CORO_CREATED
-               : COIL_CORO_SUSPENDED;
+    if (task == coil__thread.task)
+        return COIL_CORO_RUNNING;
+    return task->flags & COIL__TASK_STARTED ? COIL_CORO_SUSPENDED : COIL_CORO_CREATED;
 }
 
 /* ---- driving by hand ---------------------------------------------------------------------------- */

@@ -135,10 +135,12 @@ int coil_future_add_done_callback(coil_future *future, coil_done_callback fn, vo
     callback->fn = fn;
     callback->arg = arg;
     callback->future = NULL;
-    if (coil__future_pending(future))
+    if (coil__future_pending(future)) {
         coil__future_await(future, &callback->waiter);
-    else
+    } else {
         queue_done_callback(&callback->waiter, future);
+        coil__loop_kick(future->loop);
+    }
     return 0;
 }
 
@@ -275,6 +277,7 @@ bool coil_future_cancel(coil_future *future, const char *message)
     coil_error *record = coil__cancel_record(message);
     bool cancelled = coil__future_cancel(future, record);
     coil_unref(record);
+    coil__loop_kick(future->loop);
     return cancelled;
 }
 

@@ -212,11 +212,18 @@ void coil__task_run_eagerly(struct coil__task *task)
 
 void coil__task_close(struct coil__task *task)
 {
+    coil__ref(&task->future.object);
     task->flags |= COIL__TASK_CLOSING;
     if (task->sp)
         run_nested(task, COIL_ECLOSING);
-    else
+    if (coil__future_pending(&task->future)) { /* it has not begun, or does not want to end */
+        if (task->stack)
+            coil__stack_give(&task->future.loop->stacks, task->stack);
+        task->stack = NULL;
+        task->innermost = NULL;
         end_without_step(task, COIL_ECLOSING);
+    }
+    coil__unref(&task->future.object);
 }
 
 static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait);
@@ -275,7 +282,8 @@ static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait)
         COIL__REPORT(task->future.loop, .event = COIL_EVENT_CLOSE_IGNORED,
                      .message = "a task that is being closed goes on awaiting; it is given up",
                      .future = &task->future);
-    /* Its stack is never continued: what it owns is lost, and the report above says so. */
+    /* Its stack is never continued: what it owns is lost, and the report above says so. coil__task_close
+     * ends the task. */
     (void)return_to_creator(task);
     __builtin_unreachable();
 }

@@ -238,6 +238,8 @@ void coil__task_finish(struct coil__task *task, int rc, coil_value *value)
             coil__future_finish_cancelled(&task->future, error);
         else
             coil__future_fail(&task->future, rc, error);
+        if (leaves_loop(rc))
+            task->future.object.flags &= (uint8_t)~COIL__FUTURE_UNREAD; /* run tells it */
     } else {
         coil__future_finish(&task->future, value);
     }

@@ -71,7 +71,9 @@ TEST(sizes_of_one_class_share_blocks_and_neighbours_do_not)
 TEST(large_blocks_pass_by_the_cache)
 {
     begin();
-    enum { LARGEST = COIL__CACHE_LEAST + COIL__CACHE_STEP * (COIL__CACHE_CLASSES - 1) };
+    enum {
+        LARGEST = COIL__CACHE_LEAST + COIL__CACHE_STEP * (COIL__CACHE_CLASSES - 1)
+    };
     size_t before = coil_testing_alloc_count();
     void *kept = coil__block_take(LARGEST), *passed = coil__block_take(LARGEST + 1);
     REQUIRE(kept && passed);
@@ -85,7 +87,10 @@ TEST(large_blocks_pass_by_the_cache)
 
 TEST(cache_keeps_no_more_than_its_limit)
 {
-    enum { LIMIT = 3, MANY = 10 };
+    enum {
+        LIMIT = 3,
+        MANY = 10
+    };
     size_t before = coil_testing_alloc_count();
     begin();
     cache.bytes_max = LIMIT * (unsigned)coil__cache_class_bytes(coil__cache_class(64));
