@@ -516,6 +516,78 @@ COIL_ASYNC(xthread_own, (long, count))
     return 0;
 }
 
+/* ---- queues and locks ----------------------------------------------------------------------------- */
+
+COIL_ASYNC(producer, (coil_queue *, queue), (long, count))
+{
+    for (long i = 0; i < count; i++)
+        COIL_TRY(coil_queue_put(queue, coil_int(i)));
+    return 0;
+}
+
+COIL_ASYNC(consumer, (coil_queue *, queue), (long, count))
+{
+    long sum = 0;
+
+    for (long i = 0; i < count; i++) {
+        coil_value item;
+        COIL_TRY(coil_queue_get(queue, &item));
+        sum += item.integer;
+    }
+    return sum == count * (count - 1) / 2 ? 0 : COIL_ERUNTIME;
+}
+
+static int pass_messages(coil_queue *queue, const char *name, long count)
+{
+    COIL_TRY(run_pair(producer(queue, 10000), consumer(queue, 10000)));
+    uint64_t begin_ns = wall_ns();
+    COIL_TRY(run_pair(producer(queue, count), consumer(queue, count)));
+    result_ns(name, "ns_per_msg", begin_ns, count);
+    coil_queue_fini(queue);
+    return 0;
+}
+
+COIL_ASYNC(queue_1, (long, count))
+{
+    coil_queue queue = COIL_QUEUE_INIT(1);
+
+    return pass_messages(&queue, "queue_1", count);
+}
+
+COIL_ASYNC(queue_100, (long, count))
+{
+    coil_queue queue = COIL_QUEUE_INIT(100);
+
+    return pass_messages(&queue, "queue_100", count);
+}
+
+COIL_ASYNC(locker, (coil_lock *, lock), (long, count))
+{
+    for (long i = 0; i < count; i++) {
+        COIL_TRY(coil_lock_acquire(lock));
+        COIL_TRY(coil_sleep(0));
+        COIL_TRY(coil_lock_release(lock));
+    }
+    return 0;
+}
+
+enum { LOCKERS = 100 };
+
+COIL_ASYNC(lock_100, (long, count))
+{
+    coil_lock lock = COIL_LOCK_INIT;
+    coil_task *lockers[LOCKERS];
+
+    uint64_t begin_ns = wall_ns();
+    for (int i = 0; i < LOCKERS; i++)
+        lockers[i] = coil_create_task(locker(&lock, count / LOCKERS));
+    for (int i = 0; i < LOCKERS; i++)
+        COIL_TRY(join(lockers[i]));
+    result_ns("lock_100", "ns_per_acquire", begin_ns, (double)(count / LOCKERS) * LOCKERS);
+    coil_lock_fini(&lock);
+    return 0;
+}
+
 /* ---- main ----------------------------------------------------------------------------------------- */
 
 #define RUNS(name)                                                                                 \
@@ -538,6 +610,9 @@ RUNS(sleepers_call_later)
 RUNS(timer_call_later)
 RUNS(timer_call_at)
 RUNS(call_soon)
+RUNS(queue_1)
+RUNS(queue_100)
+RUNS(lock_100)
 RUNS(xthread_roundtrip)
 RUNS(xthread_flood)
 RUNS(xthread_own)
@@ -557,6 +632,9 @@ static const struct workload workloads[] = {
     { "timer_call_later", "timer", 5000000, run_timer_call_later },
     { "timer_call_at", "timer", 5000000, run_timer_call_at },
     { "call_soon", "call_soon_batch", 5000000, run_call_soon },
+    { "queue_1", "queue", 1000000, run_queue_1 },
+    { "queue_100", "queue", 1000000, run_queue_100 },
+    { "lock_100", "lock", 1000000, run_lock_100 },
     { "xthread_roundtrip", "xthread", 100000, run_xthread_roundtrip },
     { "xthread_flood", "xthread", 2000000, run_xthread_flood },
     { "xthread_own", "xthread", 2000000, run_xthread_own },

@@ -27,7 +27,9 @@ COIL_ASYNC0(amain)
     static const struct {
         const char *label;
         double when, cleanup;
-    } cases[] = { { "before", 1, 0 }, { "during cleanup after it", 2.5, 1 }, { "long after", 5, 0 } };
+    } cases[] = { { "before", 1, 0 },
+                  { "during cleanup after it", 2.5, 1 },
+                  { "long after", 5, 0 } };
     for (int i = 0; i < 3; i++) {
         at("cancel comes", cases[i].label);
         coil_task *task = coil_create_task(worker(cases[i].cleanup));

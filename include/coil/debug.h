@@ -44,7 +44,8 @@ typedef struct coil_wait_info {
 } coil_wait_info;
 
 /* Called on the loop's thread, around a step on the stack of its task, which is the current one then; any
- * may be NULL. They must not suspend, and see the loop's clock through coil_loop_time. Tasks are lent. A
+ * may be NULL. They must not suspend; they may detach their own tracer, and see the loop's clock through
+ * coil_loop_time. Tasks are lent. A
  * task that attaches a tracer is in the middle of a step, of which the tracer sees the end only. */
 typedef struct coil_trace_hooks {
     size_t size;
@@ -56,6 +57,7 @@ typedef struct coil_trace_hooks {
     /* A waiting task was queued; by: the task whose step or end did it, NULL for a timer, descriptor or
      * callback. Comes before task_waits when the wait is cancelled as it begins. */
     void (*task_woken)(void *arg, coil_task *task, COIL_NULLABLE coil_task *by);
+    /* After step_end. */
     void (*task_done)(void *arg, coil_task *task);
 } coil_trace_hooks;
 
@@ -68,7 +70,7 @@ typedef struct coil_trace_hooks {
  * @param release  called with arg when the tracer goes, not if the call fails; or NULL
  *
  * Returns   one reference; giving it back does not detach: coil_trace_detach, or the loop's end, does.
- *           NULL: COIL_ENOMEM, COIL_ENOLOOP
+ *           NULL: COIL_ENOMEM, COIL_ENOLOOP, COIL_ECLOSED, COIL_EWRONGTHREAD
  * Suspends  never
  * Thread    the loop's
  * Python    a task factory whose tasks wrap Task.__step

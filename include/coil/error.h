@@ -39,8 +39,7 @@ enum {
  * @param code    negative: -errno, one of Coil's, or COIL_EAPP and below
  * @param format  as printf's; the text of the code (coil_strerror) is printed in front of it anyway
  *
- * Returns   code. Where there is no memory for the record, a record that says so takes its place
- *           in the explanation; the code is not changed
+ * Returns   code. Where there is no memory for the record, there is none: the code is not changed
  * Suspends  never
  * Thread    any: the record is the calling task's or thread's
  * Python    raise
@@ -292,7 +291,8 @@ COIL_API void coil_error_print_record(FILE *file, const coil_error *error);
 /**
  * The name of a code, such as "COIL_ECANCELED" or "ECONNREFUSED".
  *
- * Returns   a static text; "error" for a code that has no name
+ * Returns   a static text; "application error" for codes of the application's own range, "error" for
+ *           any other that has no name
  * Suspends  never
  * Thread    any
  * Python    type(error).__name__

@@ -30,7 +30,10 @@ typedef struct coil_task_group {
     struct coil__group *coil__state; /* private, as is all of it: NULL outside enter and exit */
     int coil__code;
 } coil_task_group;
-#define COIL_TASK_GROUP_INIT { NULL, 0 }
+#define COIL_TASK_GROUP_INIT                                                                       \
+    {                                                                                              \
+        NULL, 0                                                                                    \
+    }
 
 /**
  * Begins a group, which belongs to the calling task. Every enter needs its exit, in the same task.

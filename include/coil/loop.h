@@ -165,8 +165,8 @@ COIL_API int coil_call_soon(COIL_NULLABLE coil_loop *loop, coil_callback fn, voi
                             COIL_NULLABLE coil_handle **handle_out);
 
 /**
- * Calls back after a delay, or at a time of the loop's clock. A time in the past is due at once: in the
- * next turn, behind what is ready. Equal times fire in the order in which they were scheduled.
+ * Calls back after a delay, or at a time of the loop's clock. A time in the past is due when the loop looks
+ * at the clock next: at the latest after 64 turns or about 50 us, behind what is ready. Equal times fire in the order in which they were scheduled.
  *
  * @param delay       seconds; when: seconds on the clock of coil_loop_time. Not a number: COIL_EINVAL
  * @param arg         borrowed until the callback has run or the handle is cancelled
@@ -306,7 +306,7 @@ COIL_API int coil_add_writer(COIL_NULLABLE coil_loop *loop, int fd, coil_callbac
 /**
  * Stops calling back.
  *
- * Returns   1 if there was a callback, 0 if not, or COIL_ECLOSED, COIL_ENOLOOP
+ * Returns   1 if there was a callback, 0 if not, or COIL_ECLOSED, COIL_ENOLOOP, COIL_EWRONGTHREAD
  * Suspends  never
  * Thread    the loop's
  * Python    loop.remove_reader, loop.remove_writer
@@ -453,7 +453,8 @@ COIL_API int coil_loop_fd(coil_loop *loop);
  *
  * @param timeout  seconds; 0 only looks, negative waits as long as it takes
  *
- * Returns   1 if something is ready for the next turn, 0 if not, or as coil_run_forever
+ * Returns   1 if something is ready for the next turn, 0 if not, COIL_EINVAL (timeout is not a number),
+ *           or as coil_run_forever
  * Suspends  never
  * Thread    the loop's
  * Python    none

@@ -12,6 +12,7 @@ struct coil__thread {
     coil_context *context;       /* outside loops; NULL: empty */
     coil_error *errors;          /* records outside tasks, newest first */
     bool owns;                   /* the thread's end will clean up */
+    const void *caller;          /* debug mode: of the public call that makes a task */
     int last_code;               /* of the newest failure, for calls that return NULL */
 };
 

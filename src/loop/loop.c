@@ -6,6 +6,7 @@
 #include <string.h>
 #include <coil/testing.h>
 #include "base/error.h"
+#include "base/place.h"
 #include "loop/trace.h"
 #include "platform/overflow.h"
 
@@ -300,6 +301,7 @@ coil_loop *coil_new_event_loop(void)
         return NULL;
     }
     coil__object_init(&loop->object, &loop_type);
+    loop->made_at = __builtin_return_address(0);
     coil__queue_init(&loop->next);
     coil__timer_heap_init(&loop->timers);
     coil__list_init(&loop->tasks);
@@ -377,13 +379,23 @@ coil_loop *coil__loop_missing(void)
     return NULL;
 }
 
+/* Fails over a loop; in debug mode with the place where it was made. */
+static int refuse_loop(const coil_loop *loop, int code, const char *why)
+{
+    char place[COIL__PLACE_BYTES];
+    if (!loop->debug)
+        return coil__fail(code, "the loop %s", why);
+    return coil__fail(code, "the loop, made at %s, %s", coil__place_describe(loop->made_at, place),
+                      why);
+}
+
 int coil__loop_check_open(coil_loop *loop)
 {
     if (COIL_UNLIKELY(loop->closed))
-        return coil__fail(COIL_ECLOSED, "the loop is closed");
+        return refuse_loop(loop, COIL_ECLOSED, "is closed");
     if (COIL_UNLIKELY(loop->debug) && loop->running &&
         !pthread_equal(loop->thread, pthread_self()))
-        return coil__fail(COIL_EWRONGTHREAD, "the loop runs in another thread");
+        return refuse_loop(loop, COIL_EWRONGTHREAD, "runs in another thread");
     return 0;
 }
 

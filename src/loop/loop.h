@@ -74,6 +74,7 @@ struct coil_loop {
     int leave_code;           /* COIL_EEXIT...: leave at once with it */
     coil_error *leave_error;
     pthread_t thread;         /* the one that runs it, while it runs */
+    const void *made_at;      /* return address of the call that made it */
     atomic_int interrupts;    /* SIGINTs that no turn has looked at yet */
     void (*on_interrupt)(coil_loop *loop, void *arg);
     void *on_interrupt_arg;

@@ -22,12 +22,12 @@ struct item {
 };
 
 struct coil__arrivals {
-    size_t refs;        /* the iterator's, one for each entry that is queued and each task that waits */
-    size_t awaited;     /* have not arrived, and may yet */
-    size_t missing;     /* will not: time was up; to be told, each, once those that arrived are gone */
-    size_t left;        /* turns that nobody has taken */
+    size_t refs;    /* the iterator's, one for each entry that is queued and each task that waits */
+    size_t awaited; /* have not arrived, and may yet */
+    size_t missing; /* will not: time was up; to be told, each, once those that arrived are gone */
+    size_t left;    /* turns that nobody has taken */
     bool closed;
-    coil_loop *loop;    /* one reference */
+    coil_loop *loop;            /* one reference */
     struct item *first, **last; /* arrived, and not handed out */
     struct coil__link takers;   /* tasks that wait, in the order in which they came */
     struct coil__timer timer;
@@ -133,8 +133,8 @@ static void drop_awaitables(void *const *awaitables, size_t from, size_t count)
 }
 
 /* Each once, in the order of the arguments. */
-static int ensure_futures(struct coil__arrivals *arrivals, void *const *awaitables, const size_t *first,
-                          size_t count)
+static int ensure_futures(struct coil__arrivals *arrivals, void *const *awaitables,
+                          const size_t *first, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct item *item = &arrivals->items[i];
@@ -191,7 +191,8 @@ static void give_up(struct coil__arrivals *arrivals)
 
 static struct coil__arrivals *arrivals_new(coil_loop *loop, size_t count)
 {
-    struct coil__arrivals *arrivals = coil__alloc_zero(sizeof *arrivals + count * sizeof *arrivals->items);
+    struct coil__arrivals *arrivals = coil__alloc_zero(sizeof *arrivals +
+                                                       count * sizeof *arrivals->items);
     if (!arrivals)
         return coil__fail_null(COIL_ENOMEM);
     arrivals->refs = 1;

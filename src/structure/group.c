@@ -37,7 +37,10 @@ struct coil__group {
 };
 
 /* coil_task_group.coil__code while there is no state: why not, or how enter failed. */
-enum { NOT_ENTERED = 0, OVER = 1 };
+enum {
+    NOT_ENTERED = 0,
+    OVER = 1
+};
 
 /* ---- children ----------------------------------------------------------------------------------- */
 
@@ -128,8 +131,8 @@ static int check_open(const coil_task_group *tg)
 }
 
 /* Makes a child; the reference stays the group's, except where the caller takes one. */
-static coil_task *make_child(coil_task_group *tg, coil_coro *coro,
-                             const coil_task_options *options, bool keep)
+static coil_task *make_child(coil_task_group *tg, coil_coro *coro, const coil_task_options *options,
+                             bool keep)
 {
     if (!coro)
         return coil__fail_null(COIL_ENOMEM);
@@ -171,8 +174,7 @@ coil_task *coil_task_group_create_task(coil_task_group *tg, coil_coro *coro)
     return make_child(tg, coro, NULL, true);
 }
 
-coil_task *coil_task_group_create_task_named(coil_task_group *tg, coil_coro *coro,
-                                             const char *name)
+coil_task *coil_task_group_create_task_named(coil_task_group *tg, coil_coro *coro, const char *name)
 {
     coil_task_options options = COIL_TASK_OPTIONS_INIT;
     options.name = name;
@@ -286,8 +288,9 @@ __attribute__((noinline)) int coil_task_group_enter(coil_task_group *tg)
     if (task->groups) {
         struct coil__group *known = find_group(task, tg);
         if (known && tg->coil__state == known)
-            return coil__fail(COIL_ERUNTIME, "the task group has been entered already, or was left without "
-                                             "coil_task_group_exit");
+            return coil__fail(COIL_ERUNTIME,
+                              "the task group has been entered already, or was left without "
+                              "coil_task_group_exit");
         if (known)
             forsake(known); /* its struct has been written over: another one lies there now */
         forsake_dead_groups(task, __builtin_frame_address(0));
@@ -295,10 +298,9 @@ __attribute__((noinline)) int coil_task_group_enter(coil_task_group *tg)
     struct coil__group *group = coil__block_take(sizeof *group);
     if (!group)
         return enter_failed(tg, coil__fail_plain(COIL_ENOMEM));
-    *group = (struct coil__group){ .outer = task->groups,
-                                   .handle = tg,
-                                   .owner = task,
-                                   .entered_in = task->innermost->type };
+    *group = (struct coil__group){
+        .outer = task->groups, .handle = tg, .owner = task, .entered_in = task->innermost->type
+    };
     coil__list_init(&group->children);
     coil__list_init(&group->failed);
     task->groups = group;
@@ -365,8 +367,7 @@ static coil_error *list_errors(struct coil__group *group, const struct outcome *
         return NULL;
     bool good = true;
     size_t count = 0;
-    for (struct coil__link *link = group->failed.next; link != &group->failed;
-         link = link->next) {
+    for (struct coil__link *link = group->failed.next; link != &group->failed; link = link->next) {
         coil_future *task = COIL__CONTAINER(link, struct child, link)->task;
         list->errors[count] = record_of(task->code, task->error);
         good = good && list->errors[count++];
@@ -437,8 +438,7 @@ static void take_block_error(struct coil__group *group, int rc, struct outcome *
         group->leave_code = rc;
         group->leave_error = coil_ref(error);
     }
-    struct outcome *which =
-        rc == COIL_ECANCELED || rc == COIL_ECLOSING ? cancellation : failure;
+    struct outcome *which = rc == COIL_ECANCELED || rc == COIL_ECLOSING ? cancellation : failure;
     which->code = rc;
     which->error = error;
 }

@@ -200,13 +200,16 @@ static __attribute__((noinline)) int put_slowly(coil_queue *queue, const coil_va
     return 0;
 }
 
-static inline int put_now(coil_queue *queue, const coil_value *item)
+/* Neither a look at the queue's limits is needed, nor at those who wait. */
+static inline bool easy_put(const coil_queue *queue)
 {
-    if (queue->coil__count >= queue->coil__easy || queue->coil__getters.first)
-        return put_slowly(queue, item);
+    return queue->coil__count < queue->coil__easy && !queue->coil__getters.first;
+}
+
+static inline void put_easily(coil_queue *queue, const coil_value *item)
+{
     ring_put(queue, item);
     queue->coil__unfinished++;
-    return 0;
 }
 
 static __attribute__((noinline)) int get_slowly(coil_queue *queue, coil_value *item_out)
@@ -221,22 +224,25 @@ static __attribute__((noinline)) int get_slowly(coil_queue *queue, coil_value *i
     return 0;
 }
 
-static inline int get_now(coil_queue *queue, coil_value *item_out)
+static inline bool easy_get(const coil_queue *queue)
 {
-    if (queue->coil__kind != FIFO || queue->coil__count == 0 || queue->coil__putters.first)
-        return get_slowly(queue, item_out);
-    ring_take(queue, item_out);
-    return 0;
+    return queue->coil__count > 0 && queue->coil__kind == FIFO && !queue->coil__putters.first;
 }
 
 int coil_queue_put_nowait(coil_queue *queue, coil_value item)
 {
-    return put_now(queue, &item);
+    if (!easy_put(queue))
+        return put_slowly(queue, &item);
+    put_easily(queue, &item);
+    return 0;
 }
 
 int coil_queue_get_nowait(coil_queue *queue, coil_value *item_out)
 {
-    return get_now(queue, item_out);
+    if (!easy_get(queue))
+        return get_slowly(queue, item_out);
+    ring_take(queue, item_out);
+    return 0;
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------ */
@@ -259,7 +265,7 @@ static __attribute__((noinline)) int put_in_turn(coil_queue *queue, const coil_v
         if (rc < 0)
             return rc;
     }
-    int rc = put_now(queue, item);
+    int rc = put_slowly(queue, item);
     if (rc < 0) /* there is room, only not for this item; or nobody is left to be told */
         coil__waitlist_wake_first(&queue->coil__putters);
     return rc;
@@ -267,9 +273,10 @@ static __attribute__((noinline)) int put_in_turn(coil_queue *queue, const coil_v
 
 int coil_queue_put(coil_queue *queue, coil_value item)
 {
-    if (COIL_UNLIKELY(coil_queue_full(queue)))
+    if (!easy_put(queue))
         return put_in_turn(queue, &item);
-    return put_now(queue, &item);
+    put_easily(queue, &item);
+    return 0;
 }
 
 static __attribute__((noinline)) int get_in_turn(coil_queue *queue, coil_value *item_out)
@@ -284,14 +291,15 @@ static __attribute__((noinline)) int get_in_turn(coil_queue *queue, coil_value *
         if (rc < 0)
             return rc;
     }
-    return get_now(queue, item_out);
+    return get_slowly(queue, item_out);
 }
 
 int coil_queue_get(coil_queue *queue, coil_value *item_out)
 {
-    if (COIL_UNLIKELY(queue->coil__count == 0))
+    if (!easy_get(queue))
         return get_in_turn(queue, item_out);
-    return get_now(queue, item_out);
+    ring_take(queue, item_out);
+    return 0;
 }
 
 /* ---- the work that items stand for -------------------------------------------------------------- */

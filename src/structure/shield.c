@@ -73,7 +73,8 @@ static void run_inner_is_done(struct coil__ready *ready)
 
 static void queue_inner_is_done(struct coil__waiter *waiter, coil_future *inner)
 {
-    coil__loop_push(inner->loop, &COIL__CONTAINER(waiter, struct shield, inner_waiter)->inner_ready);
+    coil__loop_push(inner->loop,
+                    &COIL__CONTAINER(waiter, struct shield, inner_waiter)->inner_ready);
 }
 
 static void let_go(struct shield *shield)
@@ -93,8 +94,11 @@ static void run_outer_is_done(struct coil__ready *ready)
 
 static void queue_outer_is_done(struct coil__waiter *waiter, coil_future *outer)
 {
+    if (!outer)
+        return; /* it goes unfinished, and all this with it */
     coil__ref(&outer->object);
-    coil__loop_push(outer->loop, &COIL__CONTAINER(waiter, struct shield, outer_waiter)->outer_ready);
+    coil__loop_push(outer->loop,
+                    &COIL__CONTAINER(waiter, struct shield, outer_waiter)->outer_ready);
 }
 
 /* ---- making ------------------------------------------------------------------------------------- */

@@ -255,7 +255,7 @@ double coil_timeout_when(const coil_timeout *timeout)
 {
     int64_t due_ns = timer_of(timeout)->due_ns;
     return timeout->coil__state == CREATED || due_ns == COIL__FOREVER_NS ? COIL_NO_TIMEOUT
-                                                                        : (double)due_ns / 1e9;
+                                                                         : (double)due_ns / 1e9;
 }
 
 int coil_timeout_reschedule(coil_timeout *timeout, double when)

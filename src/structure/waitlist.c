@@ -39,25 +39,36 @@ int coil__waitlist_check_thread_slowly(coil_loop *loop)
 
 /* ---- waiting ------------------------------------------------------------------------------------ */
 
-static bool is_foreign(const struct coil__waitlist *list, const coil_loop *loop)
+static inline bool is_foreign(const struct coil__waitlist *list, const coil_loop *loop)
 {
     return list && list->first && list->first->wait.task->future.loop != loop;
+}
+
+static __attribute__((noinline)) int refuse(const struct coil__task *task, const char *operation)
+{
+    if (!task || coil__thread.driver)
+        return coil__fail(COIL_ENOTASK, "%s would have to wait, outside a task", operation);
+    return coil__fail(COIL_EWRONGLOOP, "%s: tasks of another loop wait for it", operation);
+}
+
+static inline int check(const struct coil__task *task, const struct coil__waitlist *list,
+                        const struct coil__waitlist *then, const char *operation)
+{
+    if (COIL_UNLIKELY(!task || coil__thread.driver || is_foreign(list, task->future.loop) ||
+                      is_foreign(then, task->future.loop)))
+        return refuse(task, operation);
+    return 0;
 }
 
 int coil__park_check(const struct coil__waitlist *list, const struct coil__waitlist *then,
                      const char *operation)
 {
-    struct coil__task *task = coil__thread.task;
-    if (COIL_UNLIKELY(!task || coil__thread.driver))
-        return coil__fail(COIL_ENOTASK, "%s would have to wait, outside a task", operation);
-    if (COIL_UNLIKELY(is_foreign(list, task->future.loop) || is_foreign(then, task->future.loop)))
-        return coil__fail(COIL_EWRONGLOOP, "%s: tasks of another loop wait for it", operation);
-    return 0;
+    return check(coil__thread.task, list, then, operation);
 }
 
 /* The primitive is gone. That has to be told, whatever else happened, since the caller must not touch it
  * again; a cancellation comes at the next await. */
-static int tell_of_end(struct coil__parked *place, int rc)
+static __attribute__((noinline)) int tell_of_end(struct coil__parked *place, int rc)
 {
     struct coil__task *task = place->wait.task;
     if (rc == COIL_ECANCELED) {
@@ -69,24 +80,31 @@ static int tell_of_end(struct coil__parked *place, int rc)
     return coil__fail(COIL_ECLOSED, "%s: it was destroyed", place->wait.operation);
 }
 
-int coil__park_and_stay(struct coil__parked *place, struct coil__waitlist *list,
-                        struct coil__waitlist *then, const char *operation)
+static inline int park(struct coil__parked *place, struct coil__waitlist *list,
+                       struct coil__waitlist *then, const char *operation)
 {
-    int rc = coil__park_check(list, then, operation);
+    struct coil__task *task = coil__thread.task;
+    int rc = check(task, list, then, operation);
     if (COIL_UNLIKELY(rc < 0))
         return rc;
     place->wait = (struct coil__wait)COIL__WAIT_INIT(COIL_WAIT_OTHER, operation, stop_waiting);
     place->then = then;
     place->destroyed = false;
     coil__waitlist_append(list, place);
-    rc = coil__task_wait(place->wait.task, &place->wait);
+    rc = coil__task_wait(task, &place->wait);
     return COIL_UNLIKELY(place->destroyed) ? tell_of_end(place, rc) : rc;
+}
+
+int coil__park_and_stay(struct coil__parked *place, struct coil__waitlist *list,
+                        struct coil__waitlist *then, const char *operation)
+{
+    return park(place, list, then, operation);
 }
 
 int coil__park(struct coil__parked *place, struct coil__waitlist *list,
                struct coil__waitlist *then, const char *operation)
 {
-    int rc = coil__park_and_stay(place, list, then, operation);
+    int rc = park(place, list, then, operation);
     if (coil__park_happened(rc))
         coil__parked_leave(place);
     return rc;

@@ -66,7 +66,7 @@ int coil__park_and_stay(struct coil__parked *place, struct coil__waitlist *list,
 /* True if a primitive is still there, and was waited for. */
 static inline bool coil__park_happened(int rc)
 {
-    return rc == 0 || rc == COIL_ECANCELED || rc == COIL_ECLOSING;
+    return !COIL_UNLIKELY(rc < 0) || rc == COIL_ECANCELED || rc == COIL_ECLOSING;
 }
 
 /* What coil__park would refuse: 0, COIL_ENOTASK, COIL_EWRONGLOOP. */

@@ -63,6 +63,15 @@ static int refuse_await(struct coil__task *task, int code, const char *why)
     return rc < 0 ? rc : coil__fail(code, "%s", why);
 }
 
+static int refuse_foreign(struct coil__task *task, const coil_future *future)
+{
+    char text[COIL__PLACE_BYTES + 64], place[COIL__PLACE_BYTES];
+    const char *made = coil__future_place(future, place);
+    snprintf(text, sizeof text, "the future%s%s belongs to another loop", made ? ", made at " : "",
+             made ? made : "");
+    return refuse_await(task, COIL_EWRONGLOOP, text);
+}
+
 static int await_in_driver(struct coil__driver *driver, coil_future *future, coil_value *value_out)
 {
     int rc = coil__driver_suspend(driver, future);
@@ -85,7 +94,7 @@ static int await_future(coil_future *future, coil_value *value_out)
     if (COIL_UNLIKELY(future == &task->future))
         return refuse_await(task, COIL_ESELFWAIT, "a task awaits itself");
     if (COIL_UNLIKELY(future->loop != task->future.loop))
-        return refuse_await(task, COIL_EWRONGLOOP, "the future belongs to another loop");
+        return refuse_foreign(task, future);
 
     bool is_task = future->object.type == &coil__task_type;
     bool gathering = future->object.flags & COIL__FUTURE_GATHERING;

@@ -1,6 +1,5 @@
 #include "tasks/task.h"
 
-#include <dlfcn.h>
 #include <string.h>
 #include "base/error.h"
 
@@ -30,30 +29,21 @@ static struct coil__driver *driver_of(const coil_coro *coro)
 
 /* Where a coroutine was made, as well as the debug information at hand tells: a symbol, or the offset that
  * addr2line wants. */
-static const char *describe_place(const coil_coro *coro, char *text, size_t bytes)
+static const char *describe_place(const coil_coro *coro, char text[COIL__PLACE_BYTES])
 {
-    Dl_info info;
     if (!(coro->object.flags & COIL__CORO_PLACED))
         return NULL;
-    const void *made_at = *place_of((coil_coro *)(uintptr_t)coro);
-    if (!dladdr(made_at, &info) || !info.dli_fname) {
-        snprintf(text, bytes, "%p", made_at);
-        return text;
-    }
-    size_t offset = (size_t)((const char *)made_at - (const char *)info.dli_fbase);
-    snprintf(text, bytes, "%s+%#zx (%s)", info.dli_fname, offset,
-             info.dli_sname ? info.dli_sname : "static function");
-    return text;
+    return coil__place_describe(*place_of((coil_coro *)(uintptr_t)coro), text);
 }
 
 static void report_never_awaited(const coil_coro *coro)
 {
-    char place[512];
+    char place[COIL__PLACE_BYTES];
     coil_report report = { .size = sizeof report,
                            .event = COIL_EVENT_NEVER_AWAITED,
                            .message = "coroutine was never awaited:",
                            .name = coro->type->name,
-                           .place = describe_place(coro, place, sizeof place) };
+                           .place = describe_place(coro, place) };
     coil__log(coil__thread.loop, COIL_LOG_WARNING, &report);
 }
 
@@ -108,8 +98,8 @@ coil_coro *coil_coro_new(const coil_coro_type *type, const void *args, size_t by
 
 int coil__coro_refuse(coil_coro *coro)
 {
-    char place[512];
-    const char *made = describe_place(coro, place, sizeof place);
+    char place[COIL__PLACE_BYTES];
+    const char *made = describe_place(coro, place);
     return coil__fail(COIL_EREUSED, "coroutine '%s', defined at %s:%d%s%s", coro->type->name,
                       coro->type->file, coro->type->line, made ? ", made at " : "",
                       made ? made : "");

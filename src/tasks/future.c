@@ -2,18 +2,41 @@
 
 #include <assert.h>
 #include "base/error.h"
+#include "tasks/task.h"
 
 /* ---- life --------------------------------------------------------------------------------------- */
+
+/* Behind the object, in debug mode: the return address of the call that made it. */
+static const void **place_of(const coil_future *future)
+{
+    size_t bytes = future->object.type->kind == COIL__KIND_TASK ? sizeof(struct coil__task)
+                                                                 : sizeof(coil_future);
+    return (const void **)(void *)((char *)(uintptr_t)future + bytes);
+}
+
+const char *coil__future_place(const coil_future *future, char text[COIL__PLACE_BYTES])
+{
+    return future->object.flags & COIL__FUTURE_PLACED ? coil__place_describe(*place_of(future), text)
+                                                      : NULL;
+}
+
+void coil__future_set_place(coil_future *future, const void *made_at)
+{
+    future->object.flags |= COIL__FUTURE_PLACED;
+    *place_of(future) = made_at;
+}
 
 static void report_unread(coil_future *future)
 {
     bool task = future->object.type->kind == COIL__KIND_TASK;
+    char place[COIL__PLACE_BYTES];
     future->object.refs = 2; /* the handler may take references, and give them back */
     COIL__REPORT(future->loop,
                  .event = task ? COIL_EVENT_TASK_ERROR_UNREAD : COIL_EVENT_FUTURE_ERROR_UNREAD,
                  .message = task ? "a task failed and nobody looked at its error"
                                  : "a future failed and nobody looked at its error",
-                 .code = future->code, .error = future->error, .future = future);
+                 .code = future->code, .error = future->error, .future = future,
+                 .place = coil__future_place(future, place));
     future->object.refs = 0;
 }
 
@@ -39,7 +62,7 @@ void coil__future_fini_slowly(coil_future *future)
 static void future_destroy(void *object)
 {
     coil__future_fini(object);
-    coil__block_give(object, sizeof(coil_future));
+    coil__block_give(object, coil__future_bytes(object, sizeof(coil_future)));
 }
 
 const struct coil__type coil__future_type = { COIL__KIND_FUTURE, "future", future_destroy };
@@ -51,10 +74,12 @@ coil_future *coil_create_future(coil_loop *loop)
         return NULL;
     if (COIL_UNLIKELY(loop->closed))
         return coil__fail_null(COIL_ECLOSED);
-    coil_future *future = coil__block_take(sizeof *future);
+    coil_future *future = coil__block_take(sizeof *future + (loop->debug ? sizeof(void *) : 0));
     if (!future)
         return coil__fail_null(COIL_ENOMEM);
     coil__future_init(future, &coil__future_type, loop);
+    if (COIL_UNLIKELY(loop->debug))
+        coil__future_set_place(future, __builtin_return_address(0));
     return future;
 }
 
@@ -221,8 +246,12 @@ static int check_completable(const coil_future *future)
 {
     if (future->object.type->kind == COIL__KIND_TASK)
         return coil__fail(COIL_ERUNTIME, "a task is completed by its coroutine");
-    if (!coil__future_pending(future))
-        return coil__fail(COIL_EINVALIDSTATE, "the future is done already");
+    if (!coil__future_pending(future)) {
+        char place[COIL__PLACE_BYTES];
+        const char *made = coil__future_place(future, place);
+        return coil__fail(COIL_EINVALIDSTATE, "the future%s%s is done already",
+                          made ? ", made at " : "", made ? made : "");
+    }
     return 0;
 }
 

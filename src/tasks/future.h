@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/error.h"
 #include "base/object.h"
+#include "base/place.h"
 #include "base/value.h"
 #include "loop/loop.h"
 
@@ -19,6 +20,7 @@ enum coil__future_state {
 enum coil__future_flag {
     COIL__FUTURE_UNREAD = 1,    /* failed, and nobody has looked */
     COIL__FUTURE_GATHERING = 2, /* of coil_gather: cancelling it cancels the children */
+    COIL__FUTURE_PLACED = 8,    /* made in debug mode: where, stands behind the object */
     COIL__FUTURE_KEEPS_MESSAGE = 4, /* a task that returned while a cancellation was due */
 };
 
@@ -44,6 +46,17 @@ struct coil__waiter {
 };
 
 extern const struct coil__type coil__future_type;
+
+/* Debug mode: notes where a future was made, in a word behind the object. */
+void coil__future_set_place(coil_future *future, const void *made_at);
+
+static inline size_t coil__future_bytes(const coil_future *future, size_t bytes)
+{
+    return bytes + (future->object.flags & COIL__FUTURE_PLACED ? sizeof(void *) : 0);
+}
+
+/* Where a future was made, for messages; NULL outside debug mode. */
+const char *coil__future_place(const coil_future *future, char text[COIL__PLACE_BYTES]);
 
 /* In the caller's memory: pending, one reference. */
 static inline void coil__future_init(coil_future *future, const struct coil__type *type,

@@ -37,7 +37,7 @@ static void task_destroy(void *object)
         coil__errors_clear(&task->errors);
     if (COIL_UNLIKELY(task->name != NULL))
         coil__free(task->name);
-    coil__block_give(task, sizeof *task);
+    coil__block_give(task, coil__future_bytes(&task->future, sizeof *task));
 }
 
 const struct coil__type coil__task_type = { COIL__KIND_TASK, "task", task_destroy };
@@ -58,7 +58,7 @@ static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *o
     char *name = NULL;
     if (options && options->name && !(name = coil__strdup(options->name)))
         goto no_memory;
-    struct coil__task *task = coil__block_take(sizeof *task);
+    struct coil__task *task = coil__block_take(sizeof *task + (loop->debug ? sizeof(void *) : 0));
     if (COIL_UNLIKELY(!task))
         goto no_memory;
 
@@ -81,6 +81,8 @@ static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *o
     task->groups = NULL;
     task->id = name ? 0 : number_task();
     task->stack_class = (uint8_t)stack_class;
+    if (COIL_UNLIKELY(loop->debug))
+        coil__future_set_place(&task->future, coil__thread.caller);
     return task;
 
 no_memory:
@@ -128,8 +130,7 @@ coil_task *coil_task_new(coil_loop *loop, coil_coro *coro, const coil_task_optio
     return &task->future;
 }
 
-coil_task *coil_create_task_with(coil_loop *loop, coil_coro *coro,
-                                 const coil_task_options *options)
+static coil_task *create_task(coil_loop *loop, coil_coro *coro, const coil_task_options *options)
 {
     if (!coro)
         return coil__fail_null(COIL_ENOMEM);
@@ -141,21 +142,39 @@ coil_task *coil_create_task_with(coil_loop *loop, coil_coro *coro,
     return coil_task_new(loop, coro, options);
 }
 
+/* In each public call that makes a task: the place that debug mode keeps. The outermost call counts. */
+#define NOTE_CALLER(loop_)                                                                         \
+    do {                                                                                           \
+        coil_loop *debugged_ = (loop_) ? (loop_) : coil__thread.loop;                              \
+        if (COIL_UNLIKELY(debugged_ && debugged_->debug))                                          \
+            coil__thread.caller = __builtin_return_address(0);                                     \
+    } while (0)
+
 coil_task *coil_create_task(coil_coro *coro)
 {
-    return coil_create_task_with(NULL, coro, NULL);
+    NOTE_CALLER(NULL);
+    return create_task(NULL, coro, NULL);
+}
+
+coil_task *coil_create_task_with(coil_loop *loop, coil_coro *coro,
+                                 const coil_task_options *options)
+{
+    NOTE_CALLER(loop);
+    return create_task(loop, coro, options);
 }
 
 coil_task *coil_create_task_named(coil_coro *coro, const char *name)
 {
     coil_task_options options = COIL_TASK_OPTIONS_INIT;
     options.name = name;
-    return coil_create_task_with(NULL, coro, &options);
+    NOTE_CALLER(NULL);
+    return create_task(NULL, coro, &options);
 }
 
 int coil_spawn(coil_coro *coro)
 {
-    coil_task *task = coil_create_task(coro);
+    NOTE_CALLER(NULL);
+    coil_task *task = create_task(NULL, coro, NULL);
     if (!task)
         return coil_error_last();
     coil_unref(task);
@@ -254,9 +273,10 @@ void coil__task_finish(struct coil__task *task, int rc, coil_value *value)
 
 static void close_task(struct coil__task *task)
 {
+    char place[COIL__PLACE_BYTES];
     COIL__REPORT(task->future.loop, .event = COIL_EVENT_TASK_LOST,
                  .message = "a task was still pending when its loop was closed",
-                 .future = &task->future);
+                 .future = &task->future, .place = coil__future_place(&task->future, place));
     coil__task_close(task);
 }
 

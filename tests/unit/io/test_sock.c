@@ -165,7 +165,9 @@ COIL_ASYNC(connects_then_closes, (const struct sockaddr_in *, address))
 
 COIL_ASYNC0(accepts_many)
 {
-    enum { COUNT = 10 };
+    enum {
+        COUNT = 10
+    };
     struct sockaddr_in address;
     int server = listener(&address);
     void *all[2 * COUNT];
@@ -190,7 +192,10 @@ COIL_ASYNC(receives, (int, fd), (const char *, who))
 {
     char byte = '-';
     ssize_t got = coil_sock_recv(fd, &byte, 1);
-    note("%s:%s%c", who, got < 0 ? coil_error_name((int)got) : "", got < 0 ? '!' : byte ? byte : '0');
+    note("%s:%s%c", who, got < 0 ? coil_error_name((int)got) : "",
+         got < 0 ? '!'
+         : byte  ? byte
+                 : '0');
     return got < 0 ? (int)got : 0;
 }
 
@@ -286,8 +291,8 @@ COIL_ASYNC(cancels_receiver, (int, turns), (bool, data_first))
 
 TEST(receive_that_completed_and_was_cancelled_loses_nothing)
 {
-    /* Bytes that have left the kernel are returned, and the cancellation comes at the next await. Dropping
-     * them would tear the stream. */
+    /* Bytes that have left the kernel are returned, and the cancellation comes at the next await.
+     * Dropping them would tear the stream. */
     for (int turns = 0; turns < 4; turns++) {
         for (int data_first = 0; data_first < 2; data_first++) {
             coil_value value = coil_nil();
@@ -302,7 +307,9 @@ TEST(receive_that_completed_and_was_cancelled_loses_nothing)
 
 /* ---- sending ------------------------------------------------------------------------------------ */
 
-enum { MEGABYTES = 8 << 20 };
+enum {
+    MEGABYTES = 8 << 20
+};
 
 COIL_ASYNC(reads_slowly, (int, fd))
 {

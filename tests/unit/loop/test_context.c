@@ -305,6 +305,15 @@ CONTEXT_TEST(destructor_may_use_the_context_it_leaves)
     EXPECT_INT(drops[0], 1);
     EXPECT_INT(get(var), 2);
     EXPECT_INT(get(other), 4);
+
+    coil_context_token token;
+    coil_value value = coil_pointer_owned(&drops[0], look_while_dropping);
+    EXPECT_INT(coil_context_var_set(var, value, &token), 0);
+    set(other, 3);
+    EXPECT_INT(coil_context_var_reset(var, &token), 0);
+    EXPECT_INT(drops[0], 2);
+    EXPECT_INT(get(var), 2);
+    EXPECT_INT(get(other), 4);
     return 0;
 }
 

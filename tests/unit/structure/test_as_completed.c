@@ -34,7 +34,8 @@ static int note_turns(coil_as_completed *turns)
 
 COIL_ASYNC0(takes_all_kinds)
 {
-    coil_task *done = coil_create_task(gives_after(0, 1)), *task = coil_create_task(gives_after(3, 2));
+    coil_task *done = coil_create_task(gives_after(0, 1)),
+              *task = coil_create_task(gives_after(3, 2));
     COIL_TRY(coil_await(done, NULL));
     coil_coro *coro = gives_after(2, 3);
     void *all[] = { task, coro, done, task, gives_after(1, 4), coro };
@@ -160,7 +161,8 @@ TEST(next_needs_a_task)
 
 COIL_ASYNC(runs_out_of_time, (double, timeout))
 {
-    coil_task *tasks[3] = { coil_create_task(gives_after(1, 1)), coil_create_task(gives_after(2, 2)),
+    coil_task *tasks[3] = { coil_create_task(gives_after(1, 1)),
+                            coil_create_task(gives_after(2, 2)),
                             coil_create_task(gives_after(3, 3)) };
     coil_as_completed turns;
     int rc;
@@ -212,7 +214,7 @@ COIL_ASYNC0(is_late_by_one_entry)
     coil_future *future = coil_create_future(NULL);
     coil_as_completed turns;
     COIL_TRY(coil_as_completed_init(&turns, &future, 1, 0));
-    COIL_TRY(coil_call_later(NULL, 0, note_callback, (void *)(uintptr_t)"due", NULL));
+    COIL_TRY(coil_call_later(NULL, 0, note_callback, (void *)(uintptr_t) "due", NULL));
     COIL_TRY(coil_sleep(0));
     EXPECT_INT(coil_future_set_result(future, coil_int(1)), 0);
     EXPECT_INT(note_turns(&turns), COIL_ETIMEDOUT);
@@ -244,10 +246,12 @@ COIL_ASYNC(takes_one, (coil_as_completed *, turns), (const char *, name))
 
 COIL_ASYNC0(shares_turns)
 {
-    coil_task *tasks[2] = { coil_create_task(gives_after(2, 1)), coil_create_task(gives_after(1, 2)) };
+    coil_task *tasks[2] = { coil_create_task(gives_after(2, 1)),
+                            coil_create_task(gives_after(1, 2)) };
     coil_as_completed turns;
     COIL_TRY(coil_as_completed_init(&turns, tasks, 2, COIL_NO_TIMEOUT));
-    coil_task *a = coil_create_task(takes_one(&turns, "a")), *b = coil_create_task(takes_one(&turns, "b"));
+    coil_task *a = coil_create_task(takes_one(&turns, "a")),
+              *b = coil_create_task(takes_one(&turns, "b"));
     coil_task *c = coil_create_task(takes_one(&turns, "c"));
     COIL_TRY(coil_sleep(0));
     coil_task_cancel(a, NULL); /* gives its turn back */
@@ -273,7 +277,8 @@ COIL_ASYNC(cancels_the_woken, (int, turns_before))
     coil_future *futures[2] = { coil_create_future(NULL), coil_create_future(NULL) };
     coil_as_completed turns;
     COIL_TRY(coil_as_completed_init(&turns, futures, 2, COIL_NO_TIMEOUT));
-    coil_task *a = coil_create_task(takes_one(&turns, "a")), *b = coil_create_task(takes_one(&turns, "b"));
+    coil_task *a = coil_create_task(takes_one(&turns, "a")),
+              *b = coil_create_task(takes_one(&turns, "b"));
     COIL_TRY(coil_sleep(0));
     EXPECT_INT(coil_future_set_result(futures[0], coil_int(1)), 0);
     for (int i = 0; i < turns_before; i++)
@@ -331,7 +336,8 @@ TEST(turn_that_was_cancelled_is_not_lost)
 
 COIL_ASYNC0(ends_early)
 {
-    coil_task *tasks[2] = { coil_create_task(gives_after(1, 1)), coil_create_task(gives_after(2, 2)) };
+    coil_task *tasks[2] = { coil_create_task(gives_after(1, 1)),
+                            coil_create_task(gives_after(2, 2)) };
     coil_as_completed turns;
     COIL_TRY(coil_as_completed_init(&turns, tasks, 2, 9));
     coil_task *taker = coil_create_task(takes_one(&turns, "taker"));

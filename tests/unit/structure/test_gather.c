@@ -336,9 +336,8 @@ TEST(child_cancelled_on_its_own_fails_gather_but_not_its_siblings)
 
 COIL_ASYNC0(cancels_gathering_future)
 {
-    coil_future *all =
-        coil_gather_future(NULL, (void *[]){ returns_after(5, 1), returns_after(6, 2) }, 2,
-                           COIL_GATHER_COLLECT);
+    coil_future *all = coil_gather_future(
+        NULL, (void *[]){ returns_after(5, 1), returns_after(6, 2) }, 2, COIL_GATHER_COLLECT);
     COIL_TRY(coil_sleep(0));
     EXPECT(coil_future_cancel(all, NULL));
     EXPECT(!coil_future_done(all));
@@ -383,7 +382,9 @@ TEST(gatherings_nest)
 
 COIL_ASYNC0(gathers_ten_thousand)
 {
-    enum { COUNT = 10000 };
+    enum {
+        COUNT = 10000
+    };
     void **coros = malloc(COUNT * sizeof *coros);
     coil_value *results = malloc(COUNT * sizeof *results);
     int64_t sum = 0;

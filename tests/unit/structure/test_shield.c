@@ -82,7 +82,7 @@ COIL_ASYNC0(shields_a_future)
     /* Nobody but the future that is to complete it holds the outer one; its callbacks are called. */
     inner = coil_create_future(NULL);
     coil_future *outer = coil_shield_future(inner);
-    COIL_TRY(coil_future_add_done_callback(outer, note_done, (void *)(uintptr_t)"called", NULL));
+    COIL_TRY(coil_future_add_done_callback(outer, note_done, (void *)(uintptr_t) "called", NULL));
     coil_unref(outer);
     COIL_TRY(complete(inner));
     coil_unref(inner);

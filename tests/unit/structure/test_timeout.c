@@ -358,12 +358,12 @@ COIL_ASYNC0(leaves_the_next_turn)
             COIL_TRY(coil_timeout_enter(&limits[0], 0));
             EXPECT_INT(coil_timeout_exit(&limits[0], 0), 0);
         } else {
-            COIL_TRY(coil_call_soon(NULL, note_callback, (void *)(uintptr_t)"a", NULL));
+            COIL_TRY(coil_call_soon(NULL, note_callback, (void *)(uintptr_t) "a", NULL));
             for (int i = 0; i < 3; i++)
                 COIL_TRY(coil_timeout_enter(&limits[i], -i));
             for (int i = 0; i < 3; i++)
                 EXPECT_INT(coil_timeout_exit(&limits[(i + middle) % 3], 0), 0);
-            COIL_TRY(coil_call_soon(NULL, note_callback, (void *)(uintptr_t)"b", NULL));
+            COIL_TRY(coil_call_soon(NULL, note_callback, (void *)(uintptr_t) "b", NULL));
         }
         memset(limits, 0xee, sizeof limits);
         EXPECT_INT(coil_sleep(0), 0);
@@ -527,7 +527,8 @@ COIL_ASYNC0(moves_on)
     EXPECT(!cut);
     EXPECT_INT(move_on(1, 2, 0, &cut), 0);
     EXPECT(cut);
-    EXPECT(coil_error_current(COIL_ECANCELED) == NULL && coil_error_current(COIL_ETIMEDOUT) == NULL);
+    EXPECT(coil_error_current(COIL_ECANCELED) == NULL &&
+           coil_error_current(COIL_ETIMEDOUT) == NULL);
     EXPECT_DOUBLE(coil_loop_time(NULL), 2);
     EXPECT_INT(move_on(1, 2, 0, NULL), 0);
     EXPECT_INT(move_on(1, 2, COIL_EAPP, &cut), COIL_EAPP);
@@ -562,7 +563,8 @@ TESTS_MAIN(RUN(limit_in_time_allocates_nothing_and_leaves_no_timer), RUN(misuse_
            RUN(outer_limit_catches_when_both_expire_at_once),
            RUN(cancellation_from_outside_wins_at_the_same_moment),
            RUN(requests_that_were_open_before_do_not_count),
-           RUN(left_limit_does_not_stay_in_the_queue), RUN(many_limits_leave_one_queue_in_any_order),
+           RUN(left_limit_does_not_stay_in_the_queue),
+           RUN(many_limits_leave_one_queue_in_any_order),
            RUN(limit_of_nothing_leaves_the_queue_whole),
            RUN(limit_is_found_after_the_loop_was_left_in_mid_turn),
            RUN(closing_the_loop_takes_the_timers_down),

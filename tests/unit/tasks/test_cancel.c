@@ -3,8 +3,19 @@
 
 /* ---- at every kind of wait ---------------------------------------------------------------------- */
 
-enum place { IN_FUTURE, IN_TASK, IN_GATHER, IN_GATHER_COLLECT, IN_WAIT, IN_SLEEP, IN_YIELD, IN_CORO,
-             IN_OWN, IN_SOCKET, PLACES };
+enum place {
+    IN_FUTURE,
+    IN_TASK,
+    IN_GATHER,
+    IN_GATHER_COLLECT,
+    IN_WAIT,
+    IN_SLEEP,
+    IN_YIELD,
+    IN_CORO,
+    IN_OWN,
+    IN_SOCKET,
+    PLACES
+};
 
 static coil_future *awaited; /* by all that await a future here */
 
@@ -556,12 +567,10 @@ TESTS_MAIN(RUN(every_wait_ends_with_the_cancellation_and_its_message),
            RUN(task_that_cancels_itself_sees_it_at_the_next_wait),
            RUN(error_wins_over_a_cancellation_that_was_not_delivered), RUN(cleanup_may_wait),
            RUN(returning_the_code_cancels_the_task),
-           RUN(uncancel_takes_back_what_was_not_delivered),
-           RUN(cancelled_while_ready_is_cancelled),
+           RUN(uncancel_takes_back_what_was_not_delivered), RUN(cancelled_while_ready_is_cancelled),
            RUN(sleeper_cancelled_in_the_turn_in_which_it_is_due_is_cancelled),
            RUN(wait_that_is_over_and_cancelled_is_cancelled),
            RUN(chain_of_ten_thousand_tasks_is_cancelled_at_its_far_end),
            RUN(circle_of_tasks_that_await_one_another_can_be_cancelled),
            RUN(task_that_closes_a_circle_with_a_cancellation_due_ends_it),
-           RUN(run_ends_although_a_circle_is_left),
-           RUN(circle_through_gatherings_can_be_cancelled))
+           RUN(run_ends_although_a_circle_is_left), RUN(circle_through_gatherings_can_be_cancelled))

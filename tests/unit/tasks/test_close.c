@@ -3,8 +3,18 @@
 
 static coil_future *never; /* that nobody completes */
 
-enum place { IN_FUTURE, IN_TASK, IN_GATHER, IN_WAIT, IN_TIMED_WAIT, IN_SLEEP, IN_YIELD, IN_SOCKET,
-             UNSTARTED, PLACES };
+enum place {
+    IN_FUTURE,
+    IN_TASK,
+    IN_GATHER,
+    IN_WAIT,
+    IN_TIMED_WAIT,
+    IN_SLEEP,
+    IN_YIELD,
+    IN_SOCKET,
+    UNSTARTED,
+    PLACES
+};
 
 COIL_ASYNC0(awaits_never)
 {
@@ -265,8 +275,8 @@ TEST(queued_gathering_and_wait_do_not_hold_on_to_anything)
         size_t blocks = steps_blocks();
         coil_loop *loop = steps_loop(&dropped);
         never = coil_create_future(loop);
-        coil_task *task =
-            coil_create_task_with(loop, is_closed_at(what ? IN_GATHER : IN_TIMED_WAIT), NULL);
+        coil_task *task = coil_create_task_with(
+            loop, is_closed_at(what ? IN_GATHER : IN_TIMED_WAIT), NULL);
         EXPECT(coil_loop_step(loop, 0) >= 0);
         EXPECT(coil_loop_step(loop, 0) >= 0);
         EXPECT_INT(coil_future_set_exception(never, COIL_EAPP), 0);
@@ -293,7 +303,8 @@ TEST(callbacks_are_dropped_and_released)
     coil_call_options options = COIL_CALL_OPTIONS_INIT;
     options.release = note_release;
     EXPECT_INT(coil_call_soon_with(loop, note_callback, (char[]){ "soon" }, &options, NULL), 0);
-    EXPECT_INT(coil_call_later_with(loop, 1, note_callback, (char[]){ "later" }, &options, NULL), 0);
+    EXPECT_INT(coil_call_later_with(loop, 1, note_callback, (char[]){ "later" }, &options, NULL),
+               0);
     EXPECT_INT(coil_loop_close(loop), 0);
     EXPECT_INT(coil_loop_close(loop), 0);
     EXPECT_NOTES("released soon released later");

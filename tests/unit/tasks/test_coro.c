@@ -139,7 +139,15 @@ static coil_coro *owning(void)
     return coro;
 }
 
-enum fate { AWAITED, CLOSED, UNREFERENCED, SCHEDULED, CANCELLED_BEFORE_START, THROWN_INTO, LEFT };
+enum fate {
+    AWAITED,
+    CLOSED,
+    UNREFERENCED,
+    SCHEDULED,
+    CANCELLED_BEFORE_START,
+    THROWN_INTO,
+    LEFT
+};
 
 COIL_ASYNC(meets_its_fate, (int, fate))
 {
@@ -386,8 +394,7 @@ TEST(ten_parameters_arrive)
 
 TESTS_MAIN(RUN(states_follow_a_coroutine_through_a_task),
            RUN(suspended_coroutine_is_suspended_for_a_callback),
-           RUN(coroutine_object_says_what_it_is),
-           RUN(awaitable_of_ones_own_is_none_of_the_kinds),
+           RUN(coroutine_object_says_what_it_is), RUN(awaitable_of_ones_own_is_none_of_the_kinds),
            RUN(arguments_are_dropped_once_if_and_only_if_the_body_did_not_run),
            RUN(dropped_coroutine_is_reported_as_never_awaited),
            RUN(coroutine_that_outlives_its_loop_is_reported_at_its_close),

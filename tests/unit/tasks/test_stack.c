@@ -49,7 +49,9 @@ COIL_ASYNC(starts, (size_t, asked), (size_t, expected), (size_t, bytes))
     return 0;
 }
 
-enum { KIB = 1024 };
+enum {
+    KIB = 1024
+};
 
 /* A sanitizer's instrumentation makes frames larger than the smallest stacks. */
 #ifdef COIL__FIBER_ANNOTATED

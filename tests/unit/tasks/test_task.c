@@ -453,7 +453,9 @@ COIL_ASYNC(adds_one, (int *, sum))
 
 COIL_ASYNC0(starts_ten_thousand)
 {
-    enum { COUNT = 10000 };
+    enum {
+        COUNT = 10000
+    };
     int sum = 0;
     for (int i = 0; i < COUNT; i++)
         COIL_TRY(coil_spawn(adds_one(&sum)));
