@@ -25,7 +25,8 @@
 
 COIL_BEGIN_DECLS
 
-/* A callback. 0, or a negative code, which goes to the loop's exception handler: the loop goes on.
+/* A callback. 0, or a negative code, which goes to the loop's exception handler: the loop goes on. Only
+ * COIL_EEXIT (coil_exit) and COIL_EINTERRUPT leave it at once, as they do from a task.
  * Runs on the loop's own stack, outside any task: it must not suspend. */
 typedef int (*coil_callback)(void *arg);
 
@@ -68,7 +69,7 @@ COIL_API COIL_ANY_THREAD coil_loop *coil_get_running_loop(void);
  * Returns   0, or
  *           COIL_ECLOSED     the loop is closed
  *           COIL_ENESTED     a loop runs in this thread already, this one or another
- *           COIL_EEXIT, COIL_EINTERRUPT  a task ended with it: the loop was left at once
+ *           COIL_EEXIT, COIL_EINTERRUPT  a task or callback ended with it: the loop was left at once
  *           COIL_ESTALLED    virtual clock: nothing can ever happen any more
  *           -errno           the kernel refused to wait
  * Suspends  never (it is what runs the tasks)

@@ -173,6 +173,8 @@ static COIL_ALWAYS_INLINE int call_soon(coil_loop *loop, coil_callback fn, void 
     coil_handle *handle = handle_new(loop, fn, arg, options, &rc);
     if (COIL_UNLIKELY(!handle))
         return rc;
+    if (COIL_UNLIKELY(!loop->running))
+        coil__inbox_drain(loop); /* what other threads have posted before goes first */
     coil__loop_push(loop, &handle->timer.ready);
     give_out(handle, handle_out);
     return 0;

@@ -120,18 +120,6 @@ static void run_time_is_up(struct coil__ready *ready)
 
 /* ---- beginning ---------------------------------------------------------------------------------- */
 
-/* Gives up those from `from` on, each once. */
-static void drop_awaitables(void *const *awaitables, size_t from, size_t count)
-{
-    for (size_t i = from; i < count; i++) {
-        size_t first = 0;
-        while (awaitables[first] != awaitables[i])
-            first++;
-        if (first == i)
-            coil__awaitable_drop(awaitables[i]);
-    }
-}
-
 /* Each once, in the order of the arguments. */
 static int ensure_futures(struct coil__arrivals *arrivals, void *const *awaitables,
                           const size_t *first, size_t count)
@@ -147,7 +135,7 @@ static int ensure_futures(struct coil__arrivals *arrivals, void *const *awaitabl
         item->created = !coil_is_future(awaitables[i]);
         item->future = coil_ensure_future(arrivals->loop, awaitables[i]);
         if (!item->future) {
-            drop_awaitables(awaitables, i + 1, count);
+            coil__awaitables_drop(awaitables, i + 1, count);
             return coil_error_last();
         }
     }
@@ -213,7 +201,7 @@ static int begin(coil_as_completed *iterator, void *const *awaitables, size_t co
         int rc = arrivals ? coil__fail_plain(COIL_ENOMEM) : coil_error_last();
         if (arrivals)
             arrivals_unref(arrivals);
-        drop_awaitables(awaitables, 0, count);
+        coil__awaitables_drop(awaitables, 0, count);
         return rc;
     }
     coil__find_repetitions(awaitables, count, first);
@@ -248,7 +236,7 @@ int coil_as_completed_init(coil_as_completed *iterator, void *const *awaitables,
     int rc = check_arguments(awaitables, count, timeout);
     if (rc == 0)
         return begin(iterator, awaitables, count, timeout);
-    drop_awaitables(awaitables, 0, count);
+    coil__awaitables_drop(awaitables, 0, count);
     return rc;
 }
 

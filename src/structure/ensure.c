@@ -1,6 +1,19 @@
 /* ensure_future: anything that can be awaited, as a future. */
+#include "structure/ensure.h"
+
 #include "base/error.h"
 #include "tasks/task.h"
+
+void coil__awaitables_drop(void *const *awaitables, size_t from, size_t count)
+{
+    for (size_t i = from; i < count; i++) {
+        size_t first = 0;
+        while (awaitables[first] != awaitables[i])
+            first++;
+        if (first == i)
+            coil__awaitable_drop(awaitables[i]);
+    }
+}
 
 static int wait_for_awaitable(void *args, coil_value *coil_result)
 {

@@ -12,4 +12,7 @@ static inline void coil__awaitable_drop(void *awaitable)
         (void)coil_coro_close(awaitable); /* it never ran: nothing to hear */
 }
 
+/* Gives up those from `from` on, each once; those before it have been consumed. */
+void coil__awaitables_drop(void *const *awaitables, size_t from, size_t count);
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/value.h"
 #include "structure/distinct.h"
+#include "structure/ensure.h"
 #include "tasks/task.h"
 
 struct child {
@@ -54,7 +55,7 @@ static const struct coil__type gathering_type = { COIL__KIND_FUTURE, "gathering"
 static coil_value error_value(int code, coil_error *record)
 {
     coil_error *error = record ? coil_ref(record) : coil__error_new(code, NULL);
-    return coil_error_owned(error ? error : coil_error_current(COIL_ENOMEM));
+    return coil_error_owned(error ? error : coil_ref(coil_error_current(COIL_ENOMEM)));
 }
 
 /* The error that a cancelled task ended with is for who awaits it: among results, as in CPython, it has
@@ -191,14 +192,6 @@ bool coil__gathering_cancel(coil_future *future, coil_error *message)
 
 /* ---- making ------------------------------------------------------------------------------------- */
 
-/* Gives up what the caller has handed over: each coroutine once, but for those before `from`. */
-static void close_coroutines(void *const *awaitables, const size_t *first, size_t from, size_t count)
-{
-    for (size_t i = from; i < count; i++)
-        if (awaitables[i] && (!first || first[i] == i) && coil_is_coroutine(awaitables[i]))
-            (void)coil_coro_close(awaitables[i]); /* it never ran: nothing to hear */
-}
-
 /* The loop to gather in: the one given, the futures', the running one. */
 static coil_loop *choose_loop(coil_loop *loop, void *const *awaitables, size_t count)
 {
@@ -272,7 +265,7 @@ static int make_children(struct gathering *gathering, void *const *awaitables, c
             child->created = !coil_is_future(awaitables[i]);
             child->future = coil_ensure_future(gathering->future.loop, awaitables[i]);
             if (!child->future) {
-                close_coroutines(awaitables, first, i + 1, count);
+                coil__awaitables_drop(awaitables, i + 1, count);
                 return coil_error_last();
             }
             await_child(gathering, child);
@@ -296,7 +289,7 @@ coil_future *coil_gather_future(coil_loop *loop, void *const *awaitables, size_t
 {
     for (size_t i = 0; i < count; i++)
         if (!awaitables[i]) {
-            close_coroutines(awaitables, NULL, 0, count);
+            coil__awaitables_drop(awaitables, 0, count);
             return NULL; /* the constructor that gave NULL has said why */
         }
     size_t *first = coil__alloc((count ? count : 1) * sizeof *first);
@@ -308,7 +301,7 @@ coil_future *coil_gather_future(coil_loop *loop, void *const *awaitables, size_t
     struct gathering *gathering = loop ? gathering_alloc(loop, count, flags) : NULL;
     if (!gathering) {
         int code = coil_error_last();
-        close_coroutines(awaitables, first, 0, count);
+        coil__awaitables_drop(awaitables, 0, count);
         coil__free(first);
         return coil__fail_null(code);
     }
@@ -353,7 +346,7 @@ static void let_go(struct gathering *gathering)
 int coil_gather_array(coil_value *results, void *const *awaitables, size_t count, unsigned flags)
 {
     if (!coil__thread.task && !coil__thread.driver) {
-        close_coroutines(awaitables, NULL, 0, count);
+        coil__awaitables_drop(awaitables, 0, count);
         return coil__fail(COIL_ENOTASK, "gather outside a task");
     }
     coil_future *future = coil_gather_future(coil__thread.loop, awaitables, count, flags);

@@ -123,6 +123,8 @@ coil_task *coil_task_new(coil_loop *loop, coil_coro *coro, const coil_task_optio
     if (options && options->eager && coil__thread.loop == loop) {
         coil__task_run_eagerly(task);
     } else {
+        if (COIL_UNLIKELY(!loop->running))
+            coil__inbox_drain(loop); /* what other threads have posted before goes first */
         coil__loop_push(loop, &task->ready);
         if (COIL_UNLIKELY(!loop->running))
             coil__loop_kick(loop);
