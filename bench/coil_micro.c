@@ -159,7 +159,9 @@ COIL_ASYNC(spawn_join_seq, (long, count))
     return 0;
 }
 
-enum { BATCH = 1000 };
+enum {
+    BATCH = 1000
+};
 
 static int spawn_batches(long batches)
 {
@@ -190,7 +192,9 @@ COIL_ASYNC0(child)
     return coil_sleep(0);
 }
 
-enum { CHILDREN = 10000 };
+enum {
+    CHILDREN = 10000
+};
 
 static int gather_rounds(long rounds)
 {
@@ -318,7 +322,9 @@ COIL_ASYNC(sleepers_call_later, (long, count))
     return 0;
 }
 
-enum { PENDING = 10000 };
+enum {
+    PENDING = 10000
+};
 
 static int add_pending(coil_handle **handles)
 {
@@ -398,9 +404,9 @@ COIL_ASYNC(call_soon, (long, count))
 static struct {
     coil_loop *here, *there;
     long count;
-    long pings;         /* here */
-    long posts;         /* here, of the flood */
-    coil_future *over;  /* here */
+    long pings;        /* here */
+    long posts;        /* here, of the flood */
+    coil_future *over; /* here */
     pthread_barrier_t there_runs;
 } cross;
 
@@ -571,7 +577,9 @@ COIL_ASYNC(locker, (coil_lock *, lock), (long, count))
     return 0;
 }
 
-enum { LOCKERS = 100 };
+enum {
+    LOCKERS = 100
+};
 
 COIL_ASYNC(lock_100, (long, count))
 {

@@ -110,10 +110,13 @@ static void run_there(void *arg, intptr_t value)
     end_task();
 }
 
-enum { STACK_BYTES = 64 * 1024 };
+enum {
+    STACK_BYTES = 64 * 1024
+};
 static char stacks[2][STACK_BYTES] __attribute__((aligned(64)));
 
-static void run_two(void (*one)(void *, intptr_t), void (*other)(void *, intptr_t), const char *metric)
+static void run_two(void (*one)(void *, intptr_t), void (*other)(void *, intptr_t),
+                    const char *metric)
 {
     struct task tasks[2];
 
@@ -168,7 +171,7 @@ static struct {
     struct {
         uint64_t due;
         struct timer *timer;
-    } *entries;
+    } * entries;
     size_t count;
 } heap;
 
@@ -241,7 +244,9 @@ static struct timer *make_timers(size_t count)
 
 static int timer_add_cancel(long count)
 {
-    enum { PENDING = 10000 };
+    enum {
+        PENDING = 10000
+    };
     struct timer *timers = make_timers(PENDING + 1), *last = &timers[PENDING];
 
     for (int i = 0; i < PENDING; i++)

@@ -112,7 +112,8 @@ static inline void pin_to_cpu(int cpu)
 
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
-    (void)sched_setaffinity(0, sizeof set, &set); /* a number from an unpinned thread is still one */
+    (void)sched_setaffinity(0, sizeof set,
+                            &set); /* a number from an unpinned thread is still one */
 }
 
 /* ---- workloads ---------------------------------------------------------------------------------- */

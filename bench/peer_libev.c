@@ -47,7 +47,9 @@ static ev_timer *make_timers(long count)
 
 static int add_cancel(long count)
 {
-    enum { PENDING = 10000 };
+    enum {
+        PENDING = 10000
+    };
     struct ev_loop *loop = ev_default_loop(0);
     ev_timer *timers = make_timers(PENDING + 1), *last = &timers[PENDING];
 
@@ -169,10 +171,8 @@ static int post_throughput(long count)
 }
 
 static const struct workload workloads[] = {
-    { "idle_turns", "yield", 2000000, idle_turns },
-    { "add_cancel", "timer", 5000000, add_cancel },
-    { "million", "sleepers", 1000000, sleepers },
-    { "roundtrip", "xthread", 100000, roundtrip },
+    { "idle_turns", "yield", 2000000, idle_turns },  { "add_cancel", "timer", 5000000, add_cancel },
+    { "million", "sleepers", 1000000, sleepers },    { "roundtrip", "xthread", 100000, roundtrip },
     { "post", "xthread", 2000000, post_throughput },
 };
 

@@ -49,7 +49,9 @@ static uint64_t milliseconds(double seconds)
 
 static int add_cancel(long count)
 {
-    enum { PENDING = 10000 };
+    enum {
+        PENDING = 10000
+    };
     uv_loop_t *loop = uv_default_loop();
     uv_timer_t *timers = make_timers(PENDING + 1), *last = &timers[PENDING];
 
@@ -174,10 +176,8 @@ static int post_throughput(long count)
 }
 
 static const struct workload workloads[] = {
-    { "idle_turns", "yield", 2000000, idle_turns },
-    { "add_cancel", "timer", 5000000, add_cancel },
-    { "million", "sleepers", 1000000, sleepers },
-    { "roundtrip", "xthread", 100000, roundtrip },
+    { "idle_turns", "yield", 2000000, idle_turns },  { "add_cancel", "timer", 5000000, add_cancel },
+    { "million", "sleepers", 1000000, sleepers },    { "roundtrip", "xthread", 100000, roundtrip },
     { "post", "xthread", 2000000, post_throughput },
 };
 

@@ -5,7 +5,11 @@
 
 #include "measure.h"
 
-enum { STACK_BYTES = 16 * 1024, JOINABLE = 1, DETACHED = 0 };
+enum {
+    STACK_BYTES = 16 * 1024,
+    JOINABLE = 1,
+    DETACHED = 0
+};
 
 static st_thread_t start(void *(*function)(void *arg), void *arg, int joinable)
 {
@@ -67,7 +71,9 @@ static int spawn_join_seq(long count)
 
 static int spawn_join_batch(long count)
 {
-    enum { BATCH = 1000 };
+    enum {
+        BATCH = 1000
+    };
     st_thread_t threads[BATCH];
     long batches = count / BATCH;
     uint64_t begin_ns = wall_ns();
@@ -90,7 +96,9 @@ static void *child(void *arg)
 
 static int gather(long rounds)
 {
-    enum { CHILDREN = 10000 };
+    enum {
+        CHILDREN = 10000
+    };
     static st_thread_t children[CHILDREN];
     uint64_t begin_ns = wall_ns();
 

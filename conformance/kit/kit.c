@@ -627,6 +627,8 @@ static const char *event_token(coil_event_kind event)
         return "SHUTDOWN_TASK_RAISED";
     case COIL_EVENT_HANDLER_FAILED:
         return "HANDLER_RAISED";
+    case COIL_EVENT_GENERATOR_CLOSE_FAILED:
+        return "GENERATOR_CLOSE_RAISED";
     default:
         return NULL;
     }

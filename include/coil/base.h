@@ -48,6 +48,7 @@ typedef struct coil_handle coil_handle;
 typedef struct coil_future coil_future;
 typedef struct coil_future coil_task; /* a task is a future: every coil_future_ call takes it */
 typedef struct coil_coro coil_coro;
+typedef struct coil_gen coil_gen;
 typedef struct coil_context coil_context;
 typedef struct coil_context_var coil_context_var;
 typedef struct coil_error coil_error;
@@ -59,8 +60,8 @@ typedef struct coil_awaitable coil_awaitable;
 COIL_BEGIN_DECLS
 
 /**
- * Takes one more reference to a Coil object (loop, handle, future, task, coroutine, context, error,
- * list, runner, tracer).
+ * Takes one more reference to a Coil object (loop, handle, future, task, coroutine, generator, context,
+ * error, list, runner, tracer).
  *
  * @param object  borrowed; NULL is allowed
  *

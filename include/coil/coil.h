@@ -33,6 +33,7 @@
 #include <coil/group.h>
 #include <coil/sync.h>
 #include <coil/queue.h>
+#include <coil/gen.h>
 #include <coil/sock.h>
 #include <coil/run.h>
 #include <coil/debug.h>

@@ -11,8 +11,9 @@
  * coroutine object and runs nothing. The object is used once: awaited, which runs it there and then, in
  * the same task; or scheduled, by coil_create_task for example. Either consumes it.
  *
- * In the body, `coil_return(x)` returns a result; `return 0` returns nothing; `return` of a negative
- * code, or COIL_TRY, fails. Parameters are typed `(type, name)`; a function pointer or array type needs
+ * In the body, `coil_return(x)` returns a result; `return 0` returns nothing, and `return` of a positive
+ * number that number; `return` of a negative code, or COIL_TRY, fails. A text or pointer that is returned
+ * must outlive the body: not a local array (coil_string_copy makes a text that does). Parameters are typed `(type, name)`; a function pointer or array type needs
  * a typedef. What a pointer points to must live until the coroutine has ended.
  *
  * A task that is cancelled before its first step never runs its body. So what a coroutine is handed (a
@@ -227,8 +228,8 @@ COIL_END_DECLS
  *
  * Up to ten parameters. To call a coroutine function above its definition, declare it:
  * `static coil_coro *name(type parameter...);`. */
-#define COIL_ASYNC(name, ...)         COIL__ASYNC_N(static COIL_UNUSED, name, __VA_ARGS__)
-#define COIL_ASYNC0(name)             COIL__ASYNC_0(static COIL_UNUSED, name)
+#define COIL_ASYNC(name, ...)         COIL__ASYNC_N(static COIL_UNUSED COIL_MUST_USE, name, __VA_ARGS__)
+#define COIL_ASYNC0(name)             COIL__ASYNC_0(static COIL_UNUSED COIL_MUST_USE, name)
 #define COIL_ASYNC_EXTERN(name, ...)  COIL__ASYNC_N(, name, __VA_ARGS__)
 #define COIL_ASYNC_EXTERN0(name)      COIL__ASYNC_0(, name)
 

@@ -12,7 +12,8 @@
  *     if (rc < 0)
  *         coil_error_print(stderr, rc);
  *
- * The code is enough: `return -EPIPE;` is an error, too, only one that explains less.
+ * The code is enough: `return -EPIPE;` is an error, too, only one that explains less. A record is found by
+ * its code, so one that was dealt with long ago may explain it wrongly: coil_error_clear forgets it.
  *
  * Cleanup that fails does not hide the first error. The last few records of a task are kept and are
  * looked up by code, so returning the first code brings the first record back. */
@@ -124,10 +125,21 @@ COIL_API COIL_ANY_THREAD int coil_error_last(void);
 COIL_API int coil_reraise(coil_error *error);
 
 /**
+ * Forgets the records of a code: says that the error has been dealt with, so that it will not be taken to
+ * explain another failure that returns the same code without a record.
+ *
+ * Suspends  never
+ * Thread    any
+ * Python    leaving an except block
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD void coil_error_clear(int code);
+
+/**
  * The parts of a record: its code; its message ("" if it has none); how many errors it lists
  * (0 unless its code is COIL_EGROUP).
  *
- * @param error  borrowed
+ * @param error  borrowed; NULL, as coil_error_current may give, has code 0, no message, no errors
  *
  * Returns   the part; a text lives as long as the record
  * Suspends  never
@@ -135,9 +147,9 @@ COIL_API int coil_reraise(coil_error *error);
  * Python    Exception.args, BaseExceptionGroup.exceptions
  * Since     0.1
  */
-COIL_API int coil_error_code(const coil_error *error);
-COIL_API const char *coil_error_message(const coil_error *error);
-COIL_API size_t coil_error_count(const coil_error *error);
+COIL_API int coil_error_code(COIL_NULLABLE const coil_error *error);
+COIL_API const char *coil_error_message(COIL_NULLABLE const coil_error *error);
+COIL_API size_t coil_error_count(COIL_NULLABLE const coil_error *error);
 
 /**
  * One of the errors that a group lists, or the cause of an error.
@@ -289,7 +301,7 @@ COIL_API COIL_ANY_THREAD void coil_error_print(FILE *file, int code);
 COIL_API void coil_error_print_record(FILE *file, const coil_error *error);
 
 /**
- * The name of a code, such as "COIL_ECANCELED" or "ECONNREFUSED".
+ * The name of a code, such as "COIL_ECANCELED" or "ECONNREFUSED"; "ok" for one that is no error.
  *
  * Returns   a static text; "application error" for codes of the application's own range, "error" for
  *           any other that has no name
@@ -301,7 +313,8 @@ COIL_API void coil_error_print_record(FILE *file, const coil_error *error);
 COIL_API COIL_ANY_THREAD const char *coil_error_name(int code);
 
 /**
- * The meaning of a code in a few words, such as "cancelled" or "Connection refused".
+ * The meaning of a code in a few words, such as "cancelled" or "Connection refused"; "ok" for one that is
+ * no error.
  *
  * Returns   a text that lives until the next call in this thread
  * Suspends  never

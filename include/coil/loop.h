@@ -332,6 +332,7 @@ typedef enum coil_event_kind {
     COIL_EVENT_DESTROYED_IN_USE,    /* a lock, queue... was destroyed while tasks waited for it */
     COIL_EVENT_GROUP_LEFT,          /* a block was left without coil_task_group_exit */
     COIL_EVENT_UNGUARDED_STACK,     /* the system refused a guard: an overflow of that stack shows late */
+    COIL_EVENT_GENERATOR_CLOSE_FAILED, /* the cleanup of a generator that was left half-way failed */
 } coil_event_kind;
 
 /* What the exception handler, and the log, are told. Everything is lent for the call. */
@@ -343,7 +344,7 @@ typedef struct coil_report {
     COIL_NULLABLE coil_error *error; /* its record */
     COIL_NULLABLE coil_future *future; /* the future or task it is about */
     COIL_NULLABLE coil_handle *handle; /* the callback it is about */
-    COIL_NULLABLE const char *name;  /* NEVER_AWAITED: the coroutine's */
+    COIL_NULLABLE const char *name;  /* NEVER_AWAITED, GENERATOR_...: the function's */
     COIL_NULLABLE const char *place; /* where it was made, in debug mode */
     double seconds;                  /* SLOW_CALLBACK: how long */
 } coil_report;

@@ -34,7 +34,7 @@ COIL_BEGIN_DECLS
  * Python    loop.sock_accept
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND int coil_sock_accept(int fd,
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_accept(int fd,
                                                COIL_NULLABLE struct sockaddr *address_out,
                                                COIL_NULLABLE socklen_t *length_in_out);
 
@@ -51,7 +51,7 @@ COIL_API COIL_MAY_SUSPEND int coil_sock_accept(int fd,
  * Python    loop.sock_connect
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND int coil_sock_connect(int fd, const struct sockaddr *address,
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_connect(int fd, const struct sockaddr *address,
                                                 socklen_t length);
 
 /**
@@ -68,7 +68,7 @@ COIL_API COIL_MAY_SUSPEND int coil_sock_connect(int fd, const struct sockaddr *a
  * Python    loop.sock_recv, loop.sock_recv_into
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND ssize_t coil_sock_recv(int fd, void *buffer, size_t bytes);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_sock_recv(int fd, void *buffer, size_t bytes);
 
 /**
  * Sends everything.
@@ -83,7 +83,7 @@ COIL_API COIL_MAY_SUSPEND ssize_t coil_sock_recv(int fd, void *buffer, size_t by
  * Python    loop.sock_sendall
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND int coil_sock_sendall(int fd, const void *data, size_t bytes);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_sendall(int fd, const void *data, size_t bytes);
 
 /**
  * Receives one datagram. What does not fit is dropped, as recvfrom(2) does.
@@ -100,7 +100,7 @@ COIL_API COIL_MAY_SUSPEND int coil_sock_sendall(int fd, const void *data, size_t
  * Python    loop.sock_recvfrom, loop.sock_recvfrom_into
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND ssize_t coil_sock_recvfrom(int fd, void *buffer, size_t bytes,
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_sock_recvfrom(int fd, void *buffer, size_t bytes,
                                                      COIL_NULLABLE struct sockaddr *address_out,
                                                      COIL_NULLABLE socklen_t *length_in_out);
 
@@ -118,9 +118,26 @@ COIL_API COIL_MAY_SUSPEND ssize_t coil_sock_recvfrom(int fd, void *buffer, size_
  * Python    loop.sock_sendto
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND ssize_t coil_sock_sendto(int fd, const void *data, size_t bytes,
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_sock_sendto(int fd, const void *data, size_t bytes,
                                                    COIL_NULLABLE const struct sockaddr *address,
                                                    socklen_t length);
+
+/**
+ * Waits until any descriptor that can be polled (a pipe, a terminal, a timerfd, another library's socket) is
+ * readable, or writable, or has failed.
+ *
+ * @param fd  stays yours
+ *
+ * Returns   0, or
+ *           COIL_ECANCELED, COIL_ENOTASK, COIL_ENOMEM, or -errno (-EBADF...)
+ * Suspends  at least until the next turn
+ * Cancel    nothing has been read or written
+ * Thread    the loop's, in a task
+ * Python    none (Trio: lowlevel.wait_readable, wait_writable)
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_wait_readable(int fd);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_wait_writable(int fd);
 
 /**
  * Closes a descriptor that was used with the loop. Plain close(2) is allowed, too, once no call waits on

@@ -1,13 +1,23 @@
-/* For tests of programs that use Coil: virtual time, failing allocations.
+/* For tests of programs that use Coil: virtual time, failing allocations, a cancellation at each point
+ * where a program waits, schedules picked by a seed.
  *
  *     coil_loop *loop = coil_new_event_loop();
  *     coil_testing_use_virtual_clock(loop);
  *     coil_run_until_complete(loop, sleeps_for_an_hour(), NULL);     takes no time
  *
- * or, with coil_run_with, coil_testing_virtual_loop as the loop factory. */
+ * or, with coil_run_with, coil_testing_virtual_loop as the loop factory. And what happens to a transfer
+ * that is cancelled in the middle, wherever that is:
+ *
+ *     static coil_coro *program(void *bank) { return transfer(bank, 100); }
+ *     static coil_coro *check(void *bank) { return sums_are_right_and_no_lock_is_held(bank); }
+ *
+ *     coil_explore_options options = COIL_EXPLORE_OPTIONS_INIT;
+ *     options.check = check;
+ *     assert(coil_testing_explore(&options, program, &bank) == 0); */
 #ifndef COIL_TESTING_H
 #define COIL_TESTING_H
 
+#include <stdio.h>
 #include <coil/base.h>
 
 COIL_BEGIN_DECLS
@@ -103,6 +113,86 @@ COIL_API bool coil_testing_alloc_failed(void);
  * Since     0.1
  */
 COIL_API COIL_ANY_THREAD size_t coil_testing_alloc_count(void);
+
+/* ---- every point, once ------------------------------------------------------------------------- */
+
+/* What happens at the point. */
+enum {
+    COIL_EXPLORE_CANCEL = 1,  /* the task is cancelled as it begins to wait, or before its first step */
+    COIL_EXPLORE_WOKEN = 2,   /* it is cancelled as it is woken: it has got what it waited for, and has
+                               * not run yet */
+    COIL_EXPLORE_TIMEOUT = 4, /* a timeout around the program expires as the task begins to wait */
+    COIL_EXPLORE_ALLOC = 8,   /* an allocation of the library's fails; each one is a point */
+    COIL_EXPLORE_CLOSE = 16,  /* the loop is stopped, and closed, as the task begins to wait */
+    COIL_EXPLORE_ALL = 31,
+};
+
+typedef struct coil_explore_options {
+    size_t size;                     /* sizeof(coil_explore_options) */
+    unsigned modes;                  /* COIL_EXPLORE_... */
+    COIL_NULLABLE const char *name;  /* in what is printed; NULL: that of the program's coroutine */
+    COIL_NULLABLE const char *task;  /* whose points: a task's name; "*": every task's; NULL: the main
+                                      * one's, which runs the program */
+    /* Makes a coroutine that is run after the program, each time: it fails if something that should work
+     * then does not. */
+    COIL_NULLABLE coil_coro *(*check)(void *arg);
+    COIL_NULLABLE FILE *output;      /* NULL: stderr */
+} coil_explore_options;
+#define COIL_EXPLORE_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(coil_explore_options), COIL_EXPLORE_ALL, NULL, NULL, NULL, NULL                     \
+    }
+
+/**
+ * Runs a program again and again, each time on a new loop with a virtual clock, and lets something happen
+ * at another point each time: it is cancelled there, a timeout expires there, an allocation fails there.
+ * The points are those that the program comes to, so it must do the same each time.
+ *
+ * After each run it looks for what is left: tasks that still wait, timers, operations and watchers of
+ * descriptors; open descriptors; the library's memory; a program that waits for ever; coroutines that
+ * were never awaited, groups left without exit, locks and queues destroyed in use. Then it runs the check.
+ * What the program returns is up to the program.
+ *
+ * What was found is printed: the point, what the task waited for, its coroutines with file and line; and
+ * a setting of the environment that lets the next call of this name try that point alone:
+ * COIL_EXPLORE=name/cancel:7, or cancel:7 for a call of any name.
+ *
+ * @param options  borrowed for the call; NULL: none
+ * @param program  makes the coroutine, in a task; may return NULL for want of memory. Whatever the
+ *                 program works on, it sets up itself, since it begins anew each time
+ * @param arg      for program and check
+ *
+ * Returns   at how many points something was wrong: 0 is what one hopes for. If it was wrong without any
+ *           disturbance, 1: nothing else was tried then. Or
+ *           COIL_EINVAL   COIL_EXPLORE has no such form
+ *           COIL_ENESTED  a loop runs in this thread
+ *           COIL_ENOMEM, or -errno, if no loop could be made
+ * Suspends  never
+ * Thread    any that runs no loop; in the whole process, one at a time
+ * Python    none
+ * Since     0.1
+ */
+COIL_API COIL_MUST_USE int coil_testing_explore(COIL_NULLABLE const coil_explore_options *options,
+                                                coil_coro *(*program)(void *arg), void *arg);
+
+/* ---- other schedules --------------------------------------------------------------------------- */
+
+/**
+ * Lets tasks that are ready in the same turn run in another order, picked by a seed: what a program may
+ * not rely on, it can be tried without. The same seed is the same run, if nothing else is left to chance.
+ * Callbacks, and the library's own work, stay where they are, each with the task just before it; the
+ * other tasks change places between them.
+ *
+ * @param loop  NULL: the running one
+ * @param seed  0: as before, first in, first out
+ *
+ * Returns   0, or COIL_ENOMEM, COIL_ENOLOOP, COIL_ECLOSED, COIL_EWRONGTHREAD
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none
+ * Since     0.1
+ */
+COIL_API int coil_testing_shuffle(COIL_NULLABLE coil_loop *loop, uint64_t seed);
 
 COIL_END_DECLS
 

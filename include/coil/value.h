@@ -120,6 +120,19 @@ static inline coil_value coil_value_view(coil_value value)
 }
 
 /**
+ * A text of its own: copies it, and the copy goes with the value.
+ *
+ * @param string  borrowed for the call
+ *
+ * Returns   the value; nil when there is no memory
+ * Suspends  never
+ * Thread    any
+ * Python    str
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD coil_value coil_string_copy(const char *string);
+
+/**
  * Makes a list of values.
  *
  * @param values  moved into the list; NULL: all nil

@@ -8,7 +8,8 @@
  *     ...
  *     coil_value_clear(&answer);
  *
- * gather fails with the first error and lets the others run on; coil_gather_collect waits for all and
+ * gather fails with the first error and lets the others run on, so what the others were given pointers to must
+ * outlive them, not just this call: a task group (<coil/group.h>) ends with all its children. coil_gather_collect waits for all and
  * puts errors among the results. coil_wait raises nothing and cancels nothing. as_completed hands over
  * what is done as soon as it is. wait_for gives up after a time, and shield keeps what it waits for from
  * being given up with it. */
@@ -31,8 +32,8 @@ enum {
  * Runs awaitables side by side and waits for all of them. Coroutines become tasks, in the order of the
  * arguments. The same object may be given twice.
  *
- *     coil_gather(results, a, b, c)              fails with the first error
- *     coil_gather_collect(results, a, b, c)      collects errors as results
+ *     COIL_TRY(coil_gather(results, a, b, c));              fails with the first error
+ *     COIL_TRY(coil_gather_collect(results, a, b, c));      collects errors as results
  *
  * @param results  NULL, or as many values as there are awaitables, filled in their order on success.
  *                 Results of coroutines given here, and collected errors, are yours; those of

@@ -29,6 +29,7 @@ static coil_allocator allocator = { malloc_alloc, malloc_resize, malloc_release,
 static atomic_size_t blocks;
 
 bool coil__alloc_faulting;
+void (*coil__alloc_when_failing)(void);
 static long fail_countdown;
 static bool fail_happened;
 
@@ -63,6 +64,8 @@ static bool fails_now(void)
         return false;
     coil__alloc_faulting = false;
     fail_happened = true;
+    if (coil__alloc_when_failing)
+        coil__alloc_when_failing();
     return true;
 }
 

@@ -15,4 +15,7 @@ char *coil__strdup(const char *text) COIL_MUST_USE;
  * allocation is one that can fail. */
 extern bool coil__alloc_faulting;
 
+/* Called by the allocation that is made to fail, before it does: for tests that say where. Or NULL. */
+extern void (*coil__alloc_when_failing)(void);
+
 #endif

@@ -30,6 +30,8 @@ static const struct {
 
 const char *coil_error_name(int code)
 {
+    if (code >= 0)
+        return "ok";
     for (size_t i = 0; i < sizeof own_codes / sizeof *own_codes; i++)
         if (own_codes[i].code == code)
             return own_codes[i].name;
@@ -41,6 +43,8 @@ const char *coil_error_name(int code)
 
 const char *coil_strerror(int code)
 {
+    if (code >= 0)
+        return "ok";
     for (size_t i = 0; i < sizeof own_codes / sizeof *own_codes; i++)
         if (own_codes[i].code == code)
             return own_codes[i].text;
@@ -219,15 +223,21 @@ int coil__fail_with(int code, coil_error *record)
 void coil__note_place(int code, const char *file, int line, const char *function)
 {
     coil_error *error = coil_error_current(code);
-    if (!error || error == &no_memory)
+    if (!error) { /* a code without a record: the way it came up is worth one */
+        error = error_make(code);
+        if (error != &no_memory)
+            push(current_chain(), error);
+    }
+    if (error == &no_memory)
         return;
     if (error->frame_count == COIL__ERROR_FRAMES) {
         error->frames_lost++;
         return;
     }
-    error->frames[error->frame_count++] = (struct coil__place){
-        file, function, line, coil__thread.task ? coil__task_id(coil__thread.task) : 0
-    };
+    struct coil__place *place = &error->frames[error->frame_count++];
+    *place = (struct coil__place){ .file = file, .function = function, .line = line };
+    if (coil__thread.task)
+        coil__task_label(coil__thread.task, place->task, sizeof place->task);
 }
 
 static int raise_record(const char *file, int line, const char *function, int code,
@@ -270,6 +280,11 @@ void *coil__fail_null(int code)
     if (code != COIL_ENOMEM)
         coil__fail(code, "%s", coil_strerror(code));
     return NULL;
+}
+
+void coil_error_clear(int code)
+{
+    drop_code(current_chain(), code);
 }
 
 int coil_reraise(coil_error *error)
@@ -495,17 +510,17 @@ int coil_error_last(void)
 
 int coil_error_code(const coil_error *error)
 {
-    return error->code;
+    return error ? error->code : 0;
 }
 
 const char *coil_error_message(const coil_error *error)
 {
-    return error->message ? error->message : "";
+    return error && error->message ? error->message : "";
 }
 
 size_t coil_error_count(const coil_error *error)
 {
-    return error->error_count;
+    return error ? error->error_count : 0;
 }
 
 coil_error *coil_error_at(const coil_error *error, size_t index)
@@ -551,6 +566,14 @@ static void print_line(FILE *file, int indent, int code, const char *message)
             message && *message ? ": " : "", message ? message : "");
 }
 
+/* COIL_ASYNC puts the body of a coroutine into NAME_body: people know it as NAME. */
+static size_t name_length(const char *function)
+{
+    static const char ending[] = "_body";
+    size_t length = strlen(function), tail = sizeof ending - 1;
+    return length > tail && strcmp(function + length - tail, ending) == 0 ? length - tail : length;
+}
+
 static void print_error(FILE *file, const coil_error *error, int indent)
 {
     if (error->cause) {
@@ -558,15 +581,15 @@ static void print_error(FILE *file, const coil_error *error, int indent)
         fprintf(file, "%*swhich led to:\n", indent, "");
     }
     if (error->frame_count > 0) {
-        fprintf(file, "%*sTraceback (where it was raised last):\n", indent, "");
+        fprintf(file, "%*sTraceback (most recent call last):\n", indent, "");
         if (error->frames_lost > 0)
             fprintf(file, "%*s  ... %u more\n", indent, "", error->frames_lost);
         for (unsigned i = error->frame_count; i-- > 0;) {
             const struct coil__place *place = &error->frames[i];
-            fprintf(file, "%*s  %s:%d in %s", indent, "", place->file, place->line,
-                    place->function);
-            if (place->task_id > 0)
-                fprintf(file, " (Task-%u)", place->task_id);
+            fprintf(file, "%*s  %s:%d in %.*s", indent, "", place->file, place->line,
+                    (int)name_length(place->function), place->function);
+            if (place->task[0])
+                fprintf(file, " (%s)", place->task);
             fputc('\n', file);
         }
     }

@@ -18,7 +18,7 @@ enum {
 struct coil__place {
     const char *file, *function;
     int line;
-    unsigned task_id; /* 0: none, or one with a name of its own */
+    char task[28]; /* its name, cut off if need be; empty outside tasks */
 };
 
 struct coil_error {
@@ -37,7 +37,7 @@ struct coil_error {
 
 /* The chain of the running task. Implemented by the tasks layer. */
 coil_error **coil__task_errors(struct coil__task *task);
-unsigned coil__task_id(struct coil__task *task);
+void coil__task_label(struct coil__task *task, char *text, size_t bytes);
 
 /* Fails without an explanation: drops older records of this code. Returns code. */
 int coil__fail_plain(int code);

@@ -18,6 +18,7 @@ enum coil__kind {
     COIL__KIND_LIST,
     COIL__KIND_RUNNER,
     COIL__KIND_TRACER,
+    COIL__KIND_GENERATOR,
     COIL__KIND_AWAITABLE, /* the user's own: never counted */
 };
 

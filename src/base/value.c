@@ -33,6 +33,12 @@ coil_value coil_list_owned(coil_list *list)
     return (coil_value){ .list = list, .drop = drop_reference, .kind = COIL_LIST };
 }
 
+coil_value coil_string_copy(const char *string)
+{
+    char *copy = coil__strdup(string);
+    return copy ? coil_string_owned(copy, coil__free) : coil_nil();
+}
+
 void coil_value_clear(coil_value *value)
 {
     if (!value)

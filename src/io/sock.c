@@ -182,6 +182,16 @@ ssize_t coil_sock_sendto(int fd, const void *data, size_t bytes, const struct so
     return (ssize_t)perform(op, "sock_sendto");
 }
 
+int coil_wait_readable(int fd)
+{
+    return (int)perform((struct coil__op){ .kind = COIL__OP_READABLE, .fd = fd }, "wait_readable");
+}
+
+int coil_wait_writable(int fd)
+{
+    return (int)perform((struct coil__op){ .kind = COIL__OP_WRITABLE, .fd = fd }, "wait_writable");
+}
+
 void coil_sock_close(int fd)
 {
     if (fd < 0)

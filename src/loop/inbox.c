@@ -1,34 +1,122 @@
-/* Calls from other threads: a lock-free stack that the loop empties and turns around.
+/* Calls from other threads: an array of slots, in segments, that senders claim and fill and the loop empties.
+ *
+ *     head                         tail
+ *     [x x x . . . | link] ------> [. . . . _ _ | link]
+ *            ^ first                        ^ claimed
+ *
+ * A sender claims a slot by one atomic addition, fills it, and writes `fn` last. The loop takes slots in
+ * order up to the first without `fn`. Slots lie side by side, so that emptying them is one walk through
+ * memory: in a list every step would wait for a line that another processor has just written. A segment
+ * is never freed while the loop lives, because a slow sender may still try to claim in it; it finds then
+ * that the segment is full, or in use again. Only exchanging a segment, every 254 posts, takes a lock.
  *
  * The loop says that it is about to sleep before it looks into the inbox for the last time; a sender
- * fills the inbox before it looks whether the loop sleeps. One of the two sees the other. Only the
- * sender that finds the loop asleep pays for waking it.
- *
- * A loop may be closed while others send. What lies in the inbox then is dropped, and a mark takes its
- * place, so that every callback is either dropped or refused. */
-#include "loop/loop.h"
+ * fills its slot before it looks whether the loop sleeps. One of the two sees the other. Only the
+ * sender that finds the loop asleep pays for waking it. */
+#include "loop/inbox.h"
 
 #include <sched.h>
+#include <string.h>
 #include "base/error.h"
+#include "loop/loop.h"
 
-static struct coil__ready shut; /* the mark: never run */
+/* What stands in a link's fn: never called. */
+static int link_mark(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static struct coil__segment *segment_new(void)
+{
+    struct coil__segment *segment = coil__alloc(sizeof *segment);
+    if (segment)
+        memset(segment, 0, sizeof *segment);
+    return segment;
+}
+
+int coil__inbox_init(struct coil__inbox *inbox)
+{
+    struct coil__segment *segment = segment_new();
+    if (!segment)
+        return coil__fail_plain(COIL_ENOMEM);
+    inbox->head = segment;
+    inbox->first = segment->posts;
+    atomic_init(&inbox->tail, segment);
+    atomic_init(&inbox->wakers, 0);
+    inbox->spares = NULL;
+    inbox->closed = false;
+    pthread_mutex_init(&inbox->growing, NULL); /* with default attributes it cannot fail here */
+    return 0;
+}
+
+static void free_segments(struct coil__segment *segment)
+{
+    while (segment) {
+        struct coil__segment *next = segment->next;
+        coil__free(segment);
+        segment = next;
+    }
+}
+
+void coil__inbox_fini(struct coil__inbox *inbox)
+{
+    free_segments(inbox->head);
+    free_segments(inbox->spares);
+    (void)pthread_mutex_destroy(&inbox->growing); /* nobody holds it: the loop's last reference has gone */
+}
+
+/* ---- sending ------------------------------------------------------------------------------------ */
+
+/* Puts a segment behind a full tail, unless somebody has done it. */
+static int grow(struct coil__inbox *inbox, struct coil__segment *full)
+{
+    int rc = 0;
+    pthread_mutex_lock(&inbox->growing);
+    if (inbox->closed) {
+        rc = COIL_ECLOSED;
+    } else if (atomic_load(&inbox->tail) == full) {
+        struct coil__segment *segment = inbox->spares;
+        if (segment)
+            inbox->spares = segment->next;
+        else
+            segment = segment_new();
+        if (segment) {
+            segment->next = NULL;
+            atomic_store(&segment->claimed, 0);
+            full->next = segment;
+            atomic_store_explicit(&full->posts[COIL__SEGMENT_POSTS].fn, link_mark,
+                                  memory_order_release);
+            atomic_store(&inbox->tail, segment);
+        } else {
+            rc = COIL_ENOMEM;
+        }
+    }
+    pthread_mutex_unlock(&inbox->growing);
+    return rc;
+}
+
+/* A slot that is the caller's to fill; NULL with the code in *rc. */
+static struct coil__post *claim(struct coil__inbox *inbox, int *rc)
+{
+    for (;;) {
+        struct coil__segment *tail = atomic_load_explicit(&inbox->tail, memory_order_acquire);
+        unsigned slot = atomic_fetch_add(&tail->claimed, 1);
+        if (slot < COIL__SEGMENT_POSTS)
+            return &tail->posts[slot];
+        *rc = grow(inbox, tail);
+        if (*rc < 0)
+            return NULL;
+    }
+}
 
 /* The count lets close wait until nobody is about to use the backend. */
 static void wake(coil_loop *loop)
 {
-    atomic_fetch_add(&loop->wakers, 1);
+    atomic_fetch_add(&loop->inbox.wakers, 1);
     if (atomic_exchange(&loop->sleeping, false))
         loop->backend->ops->wake(loop->backend);
-    atomic_fetch_sub(&loop->wakers, 1);
-}
-
-/* The sender's handle, when the loop was closed in the last moment. */
-static int refuse(coil_handle *handle)
-{
-    handle->object.flags = 0;
-    handle->release = NULL;
-    coil__unref(&handle->object);
-    return coil__fail(COIL_ECLOSED, "the loop is closed");
+    atomic_fetch_sub(&loop->inbox.wakers, 1);
 }
 
 int coil_call_soon_threadsafe(coil_loop *loop, coil_callback fn, void *arg)
@@ -39,73 +127,113 @@ int coil_call_soon_threadsafe(coil_loop *loop, coil_callback fn, void *arg)
 int coil_call_soon_threadsafe_with(coil_loop *loop, coil_callback fn, void *arg,
                                    const coil_call_options *options)
 {
-    if (atomic_load_explicit(&loop->closing_door, memory_order_acquire))
-        return coil__fail(COIL_ECLOSED, "the loop is closed");
+    if (coil__thread.loop == loop) /* its own thread: in order with what that queues otherwise */
+        return coil_call_soon_with(loop, fn, arg, options, NULL);
     coil_context *context;
     int rc = coil__context_for(options, &context);
-    if (rc < 0)
+    if (COIL_UNLIKELY(rc < 0))
         return rc;
-    coil_handle *handle = coil__block_take(sizeof *handle);
-    if (!handle) {
+    struct coil__post *post = claim(&loop->inbox, &rc);
+    if (COIL_UNLIKELY(!post)) {
         coil_unref(context);
-        return coil__fail_plain(COIL_ENOMEM);
+        return rc == COIL_ECLOSED ? coil__fail(rc, "the loop is closed") : coil__fail_plain(rc);
     }
-    coil__handle_init(handle, &coil__handle_type, loop, fn, arg, context);
-    handle->object.flags = COIL__HANDLE_QUEUED;
-    if (options)
-        handle->release = options->release;
-
-    struct coil__ready *entry = &handle->timer.ready;
-    if (coil__thread.loop == loop) {
-        coil__loop_push(loop, entry); /* its own thread: in order with what that queues otherwise */
-        return 0;
-    }
-    struct coil__ready *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
-    do {
-        if (COIL_UNLIKELY(head == &shut))
-            return refuse(handle);
-        entry->next = head;
-    } while (!atomic_compare_exchange_weak(&loop->inbox, &head, entry));
-
+    post->arg = arg;
+    post->release = options ? options->release : NULL;
+    post->context = context;
+    atomic_store(&post->fn, fn);
     if (atomic_load(&loop->sleeping))
         wake(loop);
     return 0;
 }
 
-static struct coil__ready *take_in_order(coil_loop *loop, struct coil__ready *rest)
+/* ---- taking ------------------------------------------------------------------------------------- */
+
+/* The head has been emptied, and another segment stands behind it. */
+static void leave_head(struct coil__inbox *inbox)
 {
-    struct coil__ready *newest = atomic_exchange(&loop->inbox, rest);
-    struct coil__ready *oldest = NULL;
-    while (newest) {
-        struct coil__ready *older = newest->next;
-        newest->next = oldest;
-        oldest = newest;
-        newest = older;
+    struct coil__segment *empty = inbox->head;
+    inbox->head = empty->next;
+    inbox->first = inbox->head->posts;
+    atomic_store_explicit(&empty->posts[COIL__SEGMENT_POSTS].fn, NULL, memory_order_relaxed);
+    pthread_mutex_lock(&inbox->growing);
+    empty->next = inbox->spares;
+    inbox->spares = empty;
+    pthread_mutex_unlock(&inbox->growing);
+}
+
+/* The oldest post; NULL if there is none. */
+static struct coil__post *oldest(struct coil__inbox *inbox)
+{
+    while (coil__inbox_pending(inbox)) {
+        if (inbox->first != &inbox->head->posts[COIL__SEGMENT_POSTS])
+            return inbox->first;
+        leave_head(inbox);
     }
-    return oldest;
+    return NULL;
+}
+
+/* The slot is empty again. */
+static void take(struct coil__inbox *inbox)
+{
+    atomic_store_explicit(&inbox->first->fn, NULL, memory_order_relaxed);
+    inbox->first++;
 }
 
 void coil__inbox_drain(coil_loop *loop)
 {
-    if (!atomic_load_explicit(&loop->inbox, memory_order_relaxed))
-        return;
-    struct coil__ready *entry = take_in_order(loop, NULL);
-    while (entry) {
-        struct coil__ready *next = entry->next;
-        coil__loop_push(loop, entry);
-        entry = next;
+    struct coil__inbox *inbox = &loop->inbox;
+    struct coil__post *post;
+    for (int i = 0; i < COIL__INBOX_DRAIN_MAX && (post = oldest(inbox)); i++) {
+        coil_handle *handle = coil__block_take(sizeof *handle);
+        if (!handle)
+            return;
+        coil__handle_init(handle, &coil__handle_type, loop,
+                          atomic_load_explicit(&post->fn, memory_order_relaxed), post->arg,
+                          post->context);
+        handle->release = post->release;
+        handle->object.flags = COIL__HANDLE_QUEUED;
+        coil__loop_push(loop, &handle->timer.ready);
+        take(inbox);
     }
 }
 
-void coil__inbox_drop(coil_loop *loop)
+/* Waits for the sender who has claimed the slot. */
+static void await_post(const struct coil__post *post)
 {
-    coil__handles_drop(take_in_order(loop, NULL));
+    while (!atomic_load_explicit(&post->fn, memory_order_acquire))
+        sched_yield();
+}
+
+static void drop(struct coil__inbox *inbox)
+{
+    struct coil__post post = { .arg = inbox->first->arg,
+                               .release = inbox->first->release,
+                               .context = inbox->first->context };
+    take(inbox);
+    if (post.release)
+        post.release(post.arg);
+    coil_unref(post.context);
 }
 
 void coil__inbox_shut(coil_loop *loop)
 {
-    coil__handles_drop(take_in_order(loop, &shut));
+    struct coil__inbox *inbox = &loop->inbox;
+    pthread_mutex_lock(&inbox->growing);
+    inbox->closed = true;
+    struct coil__segment *tail = atomic_load(&inbox->tail);
+    unsigned claimed = atomic_exchange(&tail->claimed, COIL__SEGMENT_POSTS);
+    pthread_mutex_unlock(&inbox->growing);
+    if (claimed > COIL__SEGMENT_POSTS)
+        claimed = COIL__SEGMENT_POSTS;
+
+    const struct coil__post *end = &tail->posts[claimed];
+    while (inbox->first != end) {
+        await_post(inbox->first);
+        if (oldest(inbox))
+            drop(inbox);
+    }
     atomic_store(&loop->sleeping, false);
-    while (atomic_load(&loop->wakers) > 0)
+    while (atomic_load(&inbox->wakers) > 0)
         sched_yield();
 }

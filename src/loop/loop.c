@@ -71,6 +71,8 @@ static void turn(coil_loop *loop, int64_t limit_ns)
             look_at_interrupts(loop);
         collect_timers(loop);
         loop->batch = coil__queue_take_all(&loop->next);
+        if (COIL_UNLIKELY(loop->slow & COIL__SLOW_SHUFFLE))
+            coil__shuffle_batch(loop);
     }
     run_batch(loop);
     if (COIL_UNLIKELY(loop->leave_code != 0))
@@ -114,7 +116,8 @@ static void poll_real(coil_loop *loop, int64_t limit_ns)
     if (timeout_ns > 0) {
         /* See inbox.c: first the flag, then the last look. The same goes for SIGINT's handler. */
         atomic_store(&loop->sleeping, true);
-        if (atomic_load(&loop->inbox) || atomic_load(&loop->interrupts) > 0)
+        atomic_thread_fence(memory_order_seq_cst);
+        if (coil__inbox_pending(&loop->inbox) || atomic_load(&loop->interrupts) > 0)
             timeout_ns = 0;
     }
     wait_for_completions(loop, timeout_ns);
@@ -132,12 +135,13 @@ static void poll_virtual(coil_loop *loop)
         return;
     if (loop->outside > 0) {
         atomic_store(&loop->sleeping, true);
-        if (!atomic_load(&loop->inbox))
+        atomic_thread_fence(memory_order_seq_cst);
+        if (!coil__inbox_pending(&loop->inbox))
             wait_for_completions(loop, COIL__FOREVER_NS);
         atomic_store(&loop->sleeping, false);
     } else if (due != COIL__FOREVER_NS) {
         loop->now_ns = due;
-    } else if (!atomic_load(&loop->inbox)) {
+    } else if (!coil__inbox_pending(&loop->inbox)) {
         coil__loop_leave(loop, COIL_ESTALLED,
                          coil__error_new(COIL_ESTALLED, "nothing is ready and no timer is set"));
     }
@@ -280,6 +284,7 @@ static void loop_destroy(void *object)
         if (--loop->object.refs > 0)
             return; /* somebody's future keeps it */
     }
+    coil__inbox_fini(&loop->inbox);
     coil__free(loop);
 }
 
@@ -290,8 +295,13 @@ coil_loop *coil_new_event_loop(void)
     coil_loop *loop = coil__alloc_zero(sizeof *loop);
     if (!loop)
         return coil__fail_null(COIL_ENOMEM);
+    if (coil__inbox_init(&loop->inbox) < 0) {
+        coil__free(loop);
+        return coil__fail_null(COIL_ENOMEM);
+    }
     int rc = coil__backend_open(&loop->backend);
     if (rc < 0) {
+        coil__inbox_fini(&loop->inbox);
         coil__free(loop);
         const char *wanted = getenv("COIL_BACKEND");
         if (rc == COIL_ENOTSUP && wanted)
@@ -306,6 +316,7 @@ coil_loop *coil_new_event_loop(void)
     coil__timer_heap_init(&loop->timers);
     coil__list_init(&loop->tasks);
     coil__list_init(&loop->coros);
+    coil__list_init(&loop->generators);
     coil__list_init(&loop->operations);
     coil__list_init(&loop->tracers);
     coil__stack_pool_init(&loop->stacks);
@@ -333,14 +344,13 @@ int coil_loop_close(coil_loop *loop)
     if (loop->closed)
         return 0;
     loop->closed = true;
-    atomic_store_explicit(&loop->closing_door, true, memory_order_release);
     coil__ref(&loop->object);
 
     struct coil__thread old = coil__loop_enter(loop);
     coil__overflow_thread_enter(coil__task_describe_overflow);
     coil__trace_detach_all(loop);
     coil__loop_drop_ready(loop);
-    coil__inbox_drop(loop);
+    coil__inbox_shut(loop);
     while (loop->timers.count > 0) {
         struct coil__timer *timer = coil__timer_heap_pop(&loop->timers, INT64_MAX);
         timer->ready.next = NULL;
@@ -353,11 +363,12 @@ int coil_loop_close(coil_loop *loop)
         if (loop->backend->ops->wait(loop->backend, COIL__FOREVER_NS) < 0)
             break;
     coil__embed_close(loop);
-    coil__inbox_shut(loop);
     loop->backend->ops->close(loop->backend);
     loop->backend = NULL;
     coil__timer_heap_fini(&loop->timers);
     coil__stack_pool_fini(&loop->stacks);
+    coil__free(loop->shuffle);
+    loop->shuffle = NULL;
     coil__overflow_thread_leave();
     coil__loop_exit(old);
 

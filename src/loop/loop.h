@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/object.h"
 #include "loop/context.h"
+#include "loop/inbox.h"
 #include "loop/ready.h"
 #include "loop/timer.h"
 #include "platform/backend.h"
@@ -27,9 +28,10 @@ enum coil__slow {
     COIL__SLOW_DEBUG = 2,   /* steps are timed */
     COIL__SLOW_VIRTUAL = 4, /* the clock is virtual: every turn polls */
     COIL__SLOW_STOP = 8,    /* the turn is the last one */
+    COIL__SLOW_SHUFFLE = 16, /* a batch is put into another order before it runs */
 };
 #define COIL__SLOW_STEPS (COIL__SLOW_TRACE | COIL__SLOW_DEBUG)
-#define COIL__SLOW_TURNS (COIL__SLOW_VIRTUAL | COIL__SLOW_STOP)
+#define COIL__SLOW_TURNS (COIL__SLOW_VIRTUAL | COIL__SLOW_STOP | COIL__SLOW_SHUFFLE)
 
 enum {
     /* Turns that may go by before the kernel is asked for news although something is ready, and the
@@ -51,7 +53,7 @@ struct coil_loop {
     unsigned slow;             /* enum coil__slow */
     int turns_left;            /* before the next poll */
     void *sp;                  /* the loop's own stack, while a task runs */
-    _Atomic(struct coil__ready *) inbox; /* from other threads, newest first */
+    struct coil__inbox inbox;  /* from other threads */
 
     struct coil__timer_heap timers;
     struct coil__backend *backend;
@@ -59,10 +61,10 @@ struct coil_loop {
 
     /* Polling. */
     atomic_bool sleeping; /* a sender must wake the backend */
-    atomic_int wakers;    /* senders that are about to */
     int64_t now_ns;       /* at the last poll; of a virtual clock, the time */
     int turns;            /* turns_left starts here: adapts to how long they take */
     int outside;          /* virtual clock: work that goes on elsewhere */
+    struct coil__shuffle *shuffle; /* NULL: batches stay as they are */
 
     /* Life. */
     bool running, closed, debug;
@@ -70,7 +72,6 @@ struct coil_loop {
     unsigned runs; /* counts them: what was meant to stop one must not stop the next */
     bool unguarded_reported;
     bool single; /* coil_loop_step: a turn must not run into the next */
-    atomic_bool closing_door; /* set before close: no more calls from other threads */
     int leave_code;           /* COIL_EEXIT...: leave at once with it */
     coil_error *leave_error;
     pthread_t thread;         /* the one that runs it, while it runs */
@@ -86,6 +87,7 @@ struct coil_loop {
     coil_task_factory task_factory;
     void *task_factory_arg;
     struct coil__link coros; /* made under this loop, and neither awaited nor closed yet */
+    struct coil__link generators; /* that have begun and not ended */
     struct coil__link operations; /* tasks that wait for a descriptor */
 
     /* Around. */
@@ -155,7 +157,7 @@ static inline bool coil__loop_next_batch(coil_loop *loop)
 {
     if (COIL_UNLIKELY((loop->slow & COIL__SLOW_TURNS) != 0) || !loop->next.head ||
         --loop->turns_left <= 0 ||
-        COIL_UNLIKELY(atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL))
+        COIL_UNLIKELY(coil__inbox_pending(&loop->inbox)))
         return false;
     loop->batch = coil__queue_take_all(&loop->next);
     return true;
@@ -176,6 +178,11 @@ void coil__task_step_from_loop(coil_loop *loop, struct coil__ready *ready);
 bool coil__task_describe_overflow(const void *fault_address);
 /* Ends every task and unused coroutine of a loop that is being closed. */
 void coil__loop_close_tasks(coil_loop *loop);
+
+/* ---- implemented by the structure layer --------------------------------------------------------- */
+
+/* Ends every generator that is left, once no task is. */
+void coil__loop_close_generators(coil_loop *loop);
 
 /* ---- handles ------------------------------------------------------------------------------------ */
 
@@ -215,11 +222,9 @@ void coil__loop_drop_ready(coil_loop *loop);
 
 /* ---- other parts of the loop -------------------------------------------------------------------- */
 
-/* Moves what other threads have posted to the ready queue. */
-void coil__inbox_drain(coil_loop *loop);
-void coil__inbox_drop(coil_loop *loop);
-/* The same, for good: whoever sends from here on is refused, and nobody uses the backend any more. */
-void coil__inbox_shut(coil_loop *loop);
+
+/* Lets tasks of the batch change places. Called only if loop->slow says so. */
+void coil__shuffle_batch(coil_loop *loop);
 
 void coil__watchers_close(coil_loop *loop);
 

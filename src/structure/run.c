@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <coil/gen.h>
 #include <coil/wait.h>
 #include "base/error.h"
 #include "tasks/task.h"
@@ -272,7 +273,14 @@ static int cancel_all_tasks(coil_loop *loop)
 }
 
 /* asyncio ends a run with two more coroutines, each in a task of its own. What is still queued runs
- * meanwhile, so they run here as well. There are no generators and no executor to shut down yet. */
+ * meanwhile, so they run here as well. There is no executor to shut down yet. */
+static int shut_down_generators(void *args, coil_value *coil_result)
+{
+    (void)args;
+    (void)coil_result;
+    return coil_shutdown_asyncgens();
+}
+
 static int shut_down_nothing(void *args, coil_value *coil_result)
 {
     (void)args;
@@ -280,8 +288,8 @@ static int shut_down_nothing(void *args, coil_value *coil_result)
     return 0;
 }
 
-static const coil_coro_type shutdown_asyncgens = { "shutdown_asyncgens", shut_down_nothing, __FILE__,
-                                                   __LINE__, NULL };
+static const coil_coro_type shutdown_asyncgens = { "shutdown_asyncgens", shut_down_generators,
+                                                   __FILE__, __LINE__, NULL };
 static const coil_coro_type shutdown_executor = { "shutdown_default_executor", shut_down_nothing,
                                                   __FILE__, __LINE__, NULL };
 

@@ -148,6 +148,8 @@ coil_coro_state coil_coro_get_state(const coil_coro *coro)
     if (driver_of(coro))
         return driver_of(coro)->running ? COIL_CORO_RUNNING : COIL_CORO_SUSPENDED;
     const struct coil__task *task = coro->owner;
+    if (!task)
+        return COIL_CORO_SUSPENDED; /* a generator's, between two items */
     if (task == coil__thread.task)
         return COIL_CORO_RUNNING;
     return task->flags & COIL__TASK_STARTED ? COIL_CORO_SUSPENDED : COIL_CORO_CREATED;

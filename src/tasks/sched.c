@@ -126,7 +126,7 @@ static struct coil__stack *running_stack(void)
 static int return_to_creator(struct coil__task *task)
 {
     struct coil__return *creator = task->creator;
-    task->creator = NULL;
+    task->flags &= (uint8_t)~COIL__TASK_NESTED;
     return coil__fiber_switch_code(&task->sp, task->stack, creator->sp, creator->stack, 0, false);
 }
 
@@ -135,7 +135,7 @@ static __attribute__((noinline)) int suspend_slowly(struct coil__task *task, coi
     coil_loop *loop = task->future.loop;
     if (loop->slow & COIL__SLOW_STEPS)
         coil__slow_end(loop, &task->future, how, NULL);
-    if (task->creator)
+    if (task->flags & COIL__TASK_NESTED)
         return return_to_creator(task);
     struct coil__task *next;
     do {
@@ -157,12 +157,12 @@ static __attribute__((noinline)) int suspend_slowly(struct coil__task *task, coi
 static inline int suspend(struct coil__task *task, coil_step_end how)
 {
     coil_loop *loop = task->future.loop;
-    if (COIL_UNLIKELY(loop->slow != 0 || task->creator != NULL))
+    if (COIL_UNLIKELY(loop->slow != 0 || (task->flags & COIL__TASK_NESTED)))
         return suspend_slowly(task, how);
     struct coil__ready *entry = loop->batch;
     if (!entry) {
         if (!loop->next.head || loop->turns_left <= 1 ||
-            COIL_UNLIKELY(atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL))
+            COIL_UNLIKELY(coil__inbox_pending(&loop->inbox)))
             return suspend_slowly(task, how);
         loop->turns_left--;
         entry = loop->batch = coil__queue_take_all(&loop->next);
@@ -193,13 +193,15 @@ static void run_nested(struct coil__task *task, int code)
 {
     struct coil__thread old = coil__thread;
     struct coil__return here = { .stack = running_stack() };
+    void *sp = task->sp;
     task->creator = &here;
+    task->flags |= COIL__TASK_NESTED;
     coil__thread.driver = NULL;
     if (code == 0)
         code = enter(task->future.loop, task);
     else
         coil__thread.task = task;
-    (void)coil__fiber_switch_code(&here.sp, here.stack, task->sp, task->stack, code, false);
+    (void)coil__fiber_switch_code(&here.sp, here.stack, sp, task->stack, code, false);
     coil__thread.task = old.task;
     coil__thread.driver = old.driver;
 }
@@ -210,20 +212,42 @@ void coil__task_run_eagerly(struct coil__task *task)
         run_nested(task, 0);
 }
 
+/* Ends a task that is being closed and has not begun, or does not want to end. */
+static void end_given_up(struct coil__task *task)
+{
+    if (!coil__future_pending(&task->future))
+        return;
+    coil__task_give_up_generators(task);
+    if (task->stack)
+        coil__stack_give(&task->future.loop->stacks, task->stack);
+    task->stack = NULL;
+    task->innermost = NULL;
+    end_without_step(task, COIL_ECLOSING);
+}
+
 void coil__task_close(struct coil__task *task)
 {
     coil__ref(&task->future.object);
     task->flags |= COIL__TASK_CLOSING;
     if (task->sp)
         run_nested(task, COIL_ECLOSING);
-    if (coil__future_pending(&task->future)) { /* it has not begun, or does not want to end */
-        if (task->stack)
-            coil__stack_give(&task->future.loop->stacks, task->stack);
-        task->stack = NULL;
-        task->innermost = NULL;
-        end_without_step(task, COIL_ECLOSING);
-    }
+    end_given_up(task);
     coil__unref(&task->future.object);
+}
+
+void coil__task_run_closing(coil_loop *loop, coil_coro *coro)
+{
+    loop->closed = false; /* which refuses tasks */
+    coil_task *future = coil_task_new(loop, coro, NULL);
+    loop->closed = true;
+    if (!future)
+        return;
+    coil__loop_drop_ready(loop); /* it runs here and now */
+    struct coil__task *task = coil__as_task(future);
+    task->flags |= COIL__TASK_CLOSING;
+    coil__task_run_eagerly(task);
+    end_given_up(task);
+    coil_unref(future);
 }
 
 static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait);
@@ -424,8 +448,8 @@ static void task_main(void *arg, intptr_t value)
         coil_loop *loop = task->future.loop;
         struct coil__stack *stack = task->stack;
         run_body(task);
-        struct coil__return *creator = task->creator;
-        task->creator = NULL;
+        struct coil__return *creator = task->flags & COIL__TASK_NESTED ? task->creator : NULL;
+        task->flags &= (uint8_t)~COIL__TASK_NESTED;
         task->stack = NULL;
         coil__unref(&task->future.object); /* the loop's; it may be the last */
 

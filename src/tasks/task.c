@@ -75,10 +75,10 @@ static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *o
     task->context = context;
     task->errors = NULL;
     task->cancel_error = NULL;
-    task->creator = NULL;
     task->all.next = task->all.prev = NULL;
     task->name = name;
     task->groups = NULL;
+    task->generator = NULL;
     task->id = name ? 0 : number_task();
     task->stack_class = (uint8_t)stack_class;
     if (COIL_UNLIKELY(loop->debug))
@@ -289,6 +289,8 @@ void coil__loop_close_tasks(coil_loop *loop)
         coil__loop_drop_ready(loop);
         close_task(COIL__CONTAINER(loop->tasks.next, struct coil__task, all));
     }
+    coil__loop_drop_ready(loop);
+    coil__loop_close_generators(loop);
     coil__coros_report_unused(loop);
 }
 
@@ -299,9 +301,12 @@ coil_error **coil__task_errors(struct coil__task *task)
     return &task->errors;
 }
 
-unsigned coil__task_id(struct coil__task *task)
+void coil__task_label(struct coil__task *task, char *text, size_t bytes)
 {
-    return task->id;
+    if (task->name)
+        snprintf(text, bytes, "%s", task->name);
+    else
+        snprintf(text, bytes, "Task-%u", task->id);
 }
 
 coil_context **coil__task_context_slot(struct coil__task *task)

@@ -36,7 +36,10 @@ enum coil__coro_flag {
 static inline int coil__coro_call(coil_coro *coro, coil_value *value_out)
 {
     coro->object.flags |= COIL__CORO_RAN;
-    return coro->type->entry(coro->args, value_out);
+    int rc = coro->type->entry(coro->args, value_out);
+    if (COIL_UNLIKELY(rc > 0) && value_out->kind == COIL_NIL)
+        *value_out = coil_int(rc); /* `return n;` of a count: as coil_return(n) */
+    return rc;
 }
 
 int coil__coro_refuse(coil_coro *coro);
@@ -116,6 +119,7 @@ enum coil__task_flag {
     COIL__TASK_STARTED = 4,     /* its body has begun */
     COIL__TASK_DRIVING = 8,     /* a coroutine driven by hand runs in its step */
     COIL__TASK_VISITED = 16,    /* by a cancellation on its way down */
+    COIL__TASK_NESTED = 32,     /* runs on the spot: an eager first step, or a close */
 };
 
 /* A stack to go back to. */
@@ -127,7 +131,10 @@ struct coil__return {
 struct coil__task {
     coil_future future;
     struct coil__ready ready; /* .run is NULL */
-    void *sp;                 /* while suspended; NULL before the first step */
+    union {
+        void *sp;             /* while suspended; NULL before the first step */
+        struct coil__return *creator; /* while it runs NESTED: to go back to */
+    };
     uint8_t flags;            /* enum coil__task_flag */
     uint8_t stack_class;      /* 16 KiB times two to the power of this */
     uint16_t cancels;         /* open requests; stays at the greatest number */
@@ -139,10 +146,10 @@ struct coil__task {
     coil_context *context; /* NULL: empty */
     coil_error *errors;    /* newest first */
     coil_error *cancel_error; /* the message of the latest request */
-    struct coil__return *creator; /* to go back to, during an eager first step or a close */
     struct coil__link all; /* in loop->tasks until done */
     char *name;            /* NULL: made of the id when asked for */
     struct coil__group *groups; /* task groups it is in, the latest first */
+    coil_gen *generator; /* whose body runs in it, on whose stack; the innermost */
 };
 
 extern const struct coil__type coil__task_type;
@@ -172,8 +179,16 @@ void coil__task_finish(struct coil__task *task, int rc, coil_value *value);
 /* For a task that ends inside task groups: reports and ends these. Implemented by the structure layer. */
 void coil__task_forsake_groups(struct coil__task *task);
 
+/* For a task that is never continued: ends the generators it is in, and gives `stack` back its own.
+ * Implemented by the structure layer. */
+void coil__task_give_up_generators(struct coil__task *task);
+
 /* Ends one suspended task: every await in it fails from now on. */
 void coil__task_close(struct coil__task *task);
+
+/* Runs a coroutine (consumed) to its end in a task in which every await fails, for a loop that is being
+ * closed. Without memory nothing runs. */
+void coil__task_run_closing(coil_loop *loop, coil_coro *coro);
 
 /* ---- coroutines driven by hand ------------------------------------------------------------------ */
 

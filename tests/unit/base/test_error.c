@@ -90,8 +90,8 @@ TEST(unknown_codes_are_errors_with_a_number)
 {
     EXPECT_STR(coil_error_name(-12345), "error");
     EXPECT_STR(coil_error_name(-4000), "error");
-    EXPECT_STR(coil_error_name(0), "error");
-    EXPECT_STR(coil_error_name(17), "error");
+    EXPECT_STR(coil_error_name(0), "ok");
+    EXPECT_STR(coil_error_name(17), "ok");
     EXPECT_STR(coil_error_name(INT_MIN), "error");
     EXPECT(strstr(coil_strerror(-12345), "-12345") != NULL);
     EXPECT(strlen(coil_strerror(INT_MIN)) > 0);
@@ -306,7 +306,7 @@ TEST(traceback_shows_the_way_up)
 {
     EXPECT_INT(outer(), COIL_EAPP);
     EXPECT_PRINTED(COIL_EAPP,
-                   "Traceback (where it was raised last):\n"
+                   "Traceback (most recent call last):\n"
                    "  %s:%d in outer\n"
                    "  %s:%d in middle\n"
                    "  %s:%d in inner\n"
@@ -362,7 +362,7 @@ TEST(long_way_up_keeps_the_innermost_places_and_counts_the_rest)
 {
     EXPECT_INT(climb(COIL__ERROR_FRAMES + 30), COIL_EAPP);
     char *text = printed(COIL_EAPP);
-    EXPECT(strstr(text, "Traceback (where it was raised last):\n  ... 30 more\n") == text);
+    EXPECT(strstr(text, "Traceback (most recent call last):\n  ... 30 more\n") == text);
     int places = 0;
     for (char *at = text; (at = strstr(at, " in climb\n")); at++)
         places++;

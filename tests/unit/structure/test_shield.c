@@ -188,7 +188,7 @@ TEST(caller_is_cancelled_in_any_turn_until_it_runs)
     EXPECT_RUN(cancels_in_a_turn(1), COIL_ECANCELED);
     EXPECT_NOTES("COIL_ECANCELED 0");
     EXPECT_RUN(cancels_in_a_turn(2), 0);
-    EXPECT_NOTES("error 0");
+    EXPECT_NOTES("ok 0");
 }
 
 COIL_ASYNC(drops_cancelled_shield, (double, delay))

@@ -417,7 +417,7 @@ TEST(limit_is_found_after_the_loop_was_left_in_mid_turn)
     EXPECT_INT(coil_run_until_complete(loop, tasks[0], NULL), COIL_EEXIT);
     EXPECT_NOTES("");
     EXPECT_INT(coil_run_until_complete(loop, tasks[0], NULL), 0);
-    EXPECT_NOTES("kicked watched error");
+    EXPECT_NOTES("kicked watched ok");
     EXPECT_INT(coil_future_result(tasks[1], NULL), COIL_EEXIT);
     for (int i = 0; i < 3; i++)
         coil_unref(tasks[i]);

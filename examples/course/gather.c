@@ -1,0 +1,37 @@
+/* To see: results come in the order of the arguments; one error ends gather, or is one of the results. */
+#include "course.h"
+
+COIL_ASYNC(page, (const char *, name), (double, delay))
+{
+    COIL_TRY(coil_sleep(delay));
+    say("%s: arrived", name);
+    coil_return(name);
+}
+
+COIL_ASYNC(no_page, (double, delay))
+{
+    COIL_TRY(coil_sleep(delay));
+    return coil_raise(COIL_EAPP, "no such page");
+}
+
+COIL_ASYNC0(amain)
+{
+    coil_value pages[3];
+    COIL_TRY(coil_gather(pages, page("slow", 3), page("fast", 1), page("medium", 2)));
+    say("%s, %s, %s", pages[0].string, pages[1].string, pages[2].string);
+
+    int rc = coil_gather(NULL, page("late", 2), no_page(1));
+    say("gather: %s", coil_error_name(rc));
+    COIL_TRY(coil_sleep(2)); /* the other one has gone on */
+
+    COIL_TRY(coil_gather_collect(pages, page("good", 1), no_page(2)));
+    say("%s, and an error: %s", pages[0].string, coil_error_message(pages[1].error));
+    coil_value_clear(&pages[1]);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    return course_main(argc, amain());
+}
