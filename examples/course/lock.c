@@ -34,7 +34,8 @@ COIL_ASYNC(careful, (struct account *, account), (int, amount))
 
 COIL_ASYNC0(amain)
 {
-    struct account account = { COIL_LOCK_INIT, 0 };
+    /* static: gather ends with the first error, and the other deposit would go on without us. */
+    static struct account account = { COIL_LOCK_INIT, 0 };
     say("without the lock");
     COIL_TRY(coil_gather(NULL, careless(&account, 10), careless(&account, 20)));
 

@@ -21,15 +21,20 @@ COIL_ASYNC(fetch, (struct site *, site))
     return rc;
 }
 
+static int start_all(coil_task_group *group, struct site *site)
+{
+    for (int i = 0; i < FETCHES; i++)
+        COIL_TRY(coil_task_group_spawn(group, fetch(site)));
+    return 0;
+}
+
 static int fetch_all(int limit)
 {
     struct site site = { COIL_SEMAPHORE_INIT(limit), 0, 0 };
-    void *fetches[FETCHES];
-    for (int i = 0; i < FETCHES; i++)
-        fetches[i] = fetch(&site);
-
     double begin = coil_loop_time(NULL);
-    COIL_TRY(coil_gather_array(NULL, fetches, FETCHES, 0));
+    coil_task_group group; /* not gather: no fetch may outlive the site */
+    coil_task_group_enter(&group);
+    COIL_TRY(coil_task_group_exit(&group, start_all(&group, &site)));
     say("limit %3d: %5.1f seconds, at most %d at once", limit, coil_loop_time(NULL) - begin,
         site.most);
     return 0;

@@ -12,6 +12,10 @@
 #include "structure/ensure.h"
 #include "tasks/task.h"
 
+/* Nobody will ask for the results: those of children made here go with the children. Collected errors are
+ * made into values all the same, which counts as looking at them. */
+enum { DISCARD = 1 << 16 };
+
 struct child {
     struct coil__waiter waiter;
     struct coil__ready ready;
@@ -27,7 +31,7 @@ struct gathering {
     size_t unfinished; /* children, each once, that have not been heard of */
     unsigned flags;
     bool cancel_requested;
-    coil_list *results; /* filled in at the end */
+    coil_list *results; /* filled in at the end; NULL: nobody wants them */
     struct child children[];
 };
 
@@ -113,6 +117,10 @@ static void finish(struct gathering *gathering)
         return;
     }
     coil_list *results = gathering->results;
+    if (!results) {
+        coil__future_finish(&gathering->future, &(coil_value){ .kind = COIL_NIL });
+        return;
+    }
     for (size_t i = 0; i < gathering->count; i++)
         if (!gathering->children[i].repeated)
             results->values[i] = result_of(&gathering->children[i]);
@@ -209,8 +217,9 @@ static coil_loop *choose_loop(coil_loop *loop, void *const *awaitables, size_t c
 
 static struct gathering *gathering_alloc(coil_loop *loop, size_t count, unsigned flags)
 {
-    coil_list *results = coil_list_new(NULL, count);
-    struct gathering *gathering = results ? coil__block_take(gathering_bytes(count)) : NULL;
+    coil_list *results = flags & DISCARD ? NULL : coil_list_new(NULL, count);
+    bool ready = results || (flags & DISCARD);
+    struct gathering *gathering = ready ? coil__block_take(gathering_bytes(count)) : NULL;
     if (!gathering) {
         coil_unref(results);
         return coil__fail_null(COIL_ENOMEM);
@@ -349,7 +358,8 @@ int coil_gather_array(coil_value *results, void *const *awaitables, size_t count
         coil__awaitables_drop(awaitables, 0, count);
         return coil__fail(COIL_ENOTASK, "gather outside a task");
     }
-    coil_future *future = coil_gather_future(coil__thread.loop, awaitables, count, flags);
+    coil_future *future = coil_gather_future(coil__thread.loop, awaitables, count,
+                                             results || (flags & COIL_GATHER_COLLECT) ? flags : flags | DISCARD);
     if (!future)
         return coil_error_last();
     int rc = coil_await(future, NULL);

@@ -345,6 +345,12 @@ TEST(try_passes_counts_and_leaves_with_codes)
     coil__errors_forget_thread();
     EXPECT_INT(try_count(-EPIPE, &passed), -EPIPE);
     EXPECT(!passed);
+    /* The code had no record; where it passed is worth one. */
+    const char *function = NULL;
+    EXPECT(coil_error_current(-EPIPE) &&
+           coil_error_place(coil_error_current(-EPIPE), NULL, NULL, &function));
+    EXPECT_STR(function, "try_count");
+    coil_error_clear(-EPIPE);
     EXPECT_PTR(coil_error_current(-EPIPE), NULL);
     /* A count of bytes beyond the range of int is no error. */
     EXPECT_INT(try_wide(0x80000000LL), 1);
@@ -378,6 +384,21 @@ COIL_ASYNC(fails_in_a_task, (char *, name_out))
     coil_return(0);
 }
 
+COIL_ASYNC0(fails_by_name)
+{
+    coil_task_set_name(coil_current_task(), "a name of its own");
+    COIL_TRY(inner());
+    return 0;
+}
+
+TEST(traceback_names_a_task_that_was_given_a_name)
+{
+    EXPECT_INT(coil_run(fails_by_name(), NULL), COIL_EAPP);
+    char *text = printed(COIL_EAPP);
+    EXPECT(strstr(text, " in fails_by_name (a name of its own)\n") != NULL);
+    free(text);
+}
+
 TEST(traceback_names_the_task)
 {
     char name[32] = "";
@@ -388,7 +409,7 @@ TEST(traceback_names_the_task)
     EXPECT(strncmp(name, "Task-", 5) == 0);
     if (!EXPECT(strstr(text, expected) != NULL))
         fputs(text, stderr);
-    EXPECT(strstr(text, " in fails_in_a_task_body") != NULL);
+    EXPECT(strstr(text, " in fails_in_a_task (") != NULL);
     free(text);
 }
 
@@ -699,7 +720,8 @@ TESTS_MAIN(RUN(codes_have_names_and_texts),
            RUN(place_is_where_it_was_raised_not_where_it_passed),
            RUN(try_passes_counts_and_leaves_with_codes),
            RUN(long_way_up_keeps_the_innermost_places_and_counts_the_rest),
-           RUN(traceback_names_the_task), RUN(causes_are_printed_first),
+           RUN(traceback_names_the_task),
+           RUN(traceback_names_a_task_that_was_given_a_name), RUN(causes_are_printed_first),
            RUN(cause_lives_as_long_as_what_it_explains),
            RUN(cause_may_have_the_code_of_what_it_led_to), RUN(cause_without_a_record_is_no_cause),
            RUN(group_lists_its_errors), RUN(group_in_a_group_is_indented),
