@@ -24,9 +24,11 @@ COIL_ASYNC0(amain)
     say("asked to stop; done: %s", coil_future_done(task) ? "yes" : "no");
     if (rc == 0)
         rc = coil_await(task, NULL);
+    if (rc == COIL_ECANCELED && coil_task_cancelling(coil_current_task()) == 0)
+        rc = 0; /* it was the task, not we, who was cancelled */
     say("ended; cancelled: %s", coil_future_cancelled(task) ? "yes" : "no");
     coil_unref(task);
-    return rc == COIL_ECANCELED ? 0 : rc;
+    return rc;
 }
 
 int main(int argc, char **argv)

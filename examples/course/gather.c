@@ -22,6 +22,8 @@ COIL_ASYNC0(amain)
 
     int rc = coil_gather(NULL, page("late", 2), no_page(1));
     say("gather: %s", coil_error_name(rc));
+    if (rc != COIL_EAPP) /* we are being cancelled ourselves, for example */
+        return rc;
     COIL_TRY(coil_sleep(2)); /* the other one has gone on */
 
     COIL_TRY(coil_gather_collect(pages, page("good", 1), no_page(2)));

@@ -24,7 +24,8 @@ COIL_ASYNC0(amain)
     int rc = coil_wait_for(request(saving), 1, NULL);
     say("wait_for: %s", coil_error_name(rc));
 
-    rc = coil_await(saving, NULL); /* somebody should see to the end of what was shielded */
+    if (rc == COIL_ETIMEDOUT)
+        rc = coil_await(saving, NULL); /* somebody should see to the end of what was shielded */
     coil_unref(saving);
     return rc;
 }

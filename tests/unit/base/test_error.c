@@ -476,7 +476,7 @@ TEST(group_lists_its_errors)
     EXPECT_PTR(coil_error_at(group, 0), errors[0]);
     EXPECT_PTR(coil_error_at(group, 1), errors[1]);
     EXPECT_PTR(coil_error_at(group, 2), NULL);
-    EXPECT_PRINTED(COIL_EGROUP, "COIL_EGROUP: several errors: two tasks failed\n"
+    EXPECT_PRINTED(COIL_EGROUP, "COIL_EGROUP: errors of a group: two tasks failed\n"
                                 "  1 of 2:\n"
                                 "    COIL_EAPP: application error: a\n"
                                 "  2 of 2:\n"
@@ -493,9 +493,9 @@ TEST(group_in_a_group_is_indented)
     coil_raise_group(&leaf, 1, "inner");
     coil_error *inner_group = coil_ref(coil_error_current(COIL_EGROUP));
     coil_raise_group(&inner_group, 1, "outer");
-    EXPECT_PRINTED(COIL_EGROUP, "COIL_EGROUP: several errors: outer\n"
+    EXPECT_PRINTED(COIL_EGROUP, "COIL_EGROUP: errors of a group: outer\n"
                                 "  1 of 1:\n"
-                                "    COIL_EGROUP: several errors: inner\n"
+                                "    COIL_EGROUP: errors of a group: inner\n"
                                 "      1 of 1:\n"
                                 "        COIL_EAPP: application error: leaf\n");
     coil_unref(inner_group);
