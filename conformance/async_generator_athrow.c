@@ -16,7 +16,7 @@ COIL_ASYNC_GEN0(source)
             bool fatal = strcmp(coil_error_message(coil_error_current(rc)), "fatal") == 0;
             at("generator handles", kind(rc));
             COIL_TRY(coil_sleep(1));
-            rc = fatal ? boom("let out") : coil_yield("sorry", NULL);
+            rc = fatal ? boom("let out") : coil_yield(coil_string("sorry"), NULL);
         }
         COIL_TRY(rc);
     }
@@ -25,7 +25,7 @@ COIL_ASYNC_GEN0(source)
 
 static coil_value exhausted(coil_gen *gen)
 {
-    return coil_v(coil_gen_next(gen, NULL) == COIL_EEND ? "yes" : "no");
+    return coil_string(coil_gen_next(gen, NULL) == COIL_EEND ? "yes" : "no");
 }
 
 COIL_ASYNC0(amain)

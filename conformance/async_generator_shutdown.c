@@ -23,7 +23,7 @@ COIL_ASYNC0(amain)
     COIL_TRY(coil_gen_next(kept, &value));
     at("first item", value);
     at("main returns");
-    coil_return("result");
+    coil_return(coil_string("result"));
 }
 
 int main(void)

@@ -17,7 +17,7 @@ COIL_ASYNC0(amain)
     coil_set_exception_handler(NULL, print_event, NULL);
     kept = source();
     COIL_TRY(coil_gen_next(kept, NULL));
-    coil_return("result");
+    coil_return(coil_string("result"));
 }
 
 int main(void)

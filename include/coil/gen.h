@@ -54,13 +54,14 @@ COIL_BEGIN_DECLS
  *           any other      what coil_gen_throw delivers
  *           COIL_ENOTASK   not inside a generator
  *           COIL_ERUNTIME  in a coroutine that the generator awaits
- * Suspends  the generator, not the task: the task goes on behind its call of coil_gen_next
+ * Suspends  the generator; the task goes on behind its call of coil_gen_next
  * Cancel    never: cancellation reaches the task where it waits
  * Thread    the loop's, in a generator
  * Python    yield
  * Since     0.1
  */
-COIL_API COIL_MUST_USE int coil_yield(coil_value value, COIL_NULLABLE coil_value *sent_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_yield(coil_value value,
+                                                       COIL_NULLABLE coil_value *sent_out);
 
 /* ---- the consumer's side ------------------------------------------------------------------------ */
 

@@ -160,7 +160,8 @@ COIL_API coil_value coil_list_at(const coil_list *list, size_t index);
 COIL_END_DECLS
 
 /* coil_v(x) makes a value of whatever x is: integers, doubles, texts, pointers, values. A C truth value
- * is an integer to _Generic; say coil_bool(x) if it matters. */
+ * is an integer to _Generic; say coil_bool(x) if it matters. A text is borrowed: one in a local array must
+ * not leave its function this way (coil_string_copy). */
 #ifdef __cplusplus
 static inline coil_value coil_v(bool x) { return coil_bool(x); }
 static inline coil_value coil_v(int x) { return coil_int(x); }

@@ -68,14 +68,17 @@ void coil__inbox_fini(struct coil__inbox *inbox)
 
 /* ---- sending ------------------------------------------------------------------------------------ */
 
-/* Puts a segment behind a full tail, unless somebody has done it. */
+/* Puts a segment behind a full tail, unless somebody has done it. The caller may be late: by now the
+ * segment may have been emptied, and be the tail for the second time, with free slots. A refusal sets
+ * the count back, which would be zero again after some thousand million vain attempts. */
 static int grow(struct coil__inbox *inbox, struct coil__segment *full)
 {
     int rc = 0;
     pthread_mutex_lock(&inbox->growing);
     if (inbox->closed) {
         rc = COIL_ECLOSED;
-    } else if (atomic_load(&inbox->tail) == full) {
+    } else if (atomic_load(&inbox->tail) == full &&
+               atomic_load(&full->claimed) >= COIL__SEGMENT_POSTS) {
         struct coil__segment *segment = inbox->spares;
         if (segment)
             inbox->spares = segment->next;
@@ -92,6 +95,8 @@ static int grow(struct coil__inbox *inbox, struct coil__segment *full)
             rc = COIL_ENOMEM;
         }
     }
+    if (rc < 0)
+        atomic_store(&full->claimed, COIL__SEGMENT_POSTS);
     pthread_mutex_unlock(&inbox->growing);
     return rc;
 }

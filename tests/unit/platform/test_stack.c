@@ -21,12 +21,26 @@
 #ifdef COIL__ASAN
 #include <sanitizer/lsan_interface.h>
 
+extern int __asan_option_detect_stack_use_after_return;
+
 /* Frames that ASan has moved aside are out of LeakSanitizer's sight while their stack is suspended
- * (see fiber.c). clang 15 and later move them unless told not to. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
+ * (see fiber.c), and so they would be for the tests of leaks: the program starts again without. */
+static void leave_frames_on_their_stacks(char **argv)
 {
-    return "detect_stack_use_after_return=0";
+    if (!__asan_option_detect_stack_use_after_return)
+        return;
+    const char *options = getenv("ASAN_OPTIONS");
+    char text[1024];
+    snprintf(text, sizeof text, "%s:detect_stack_use_after_return=0", options ? options : "");
+    setenv("ASAN_OPTIONS", text, 1);
+    execv("/proc/self/exe", argv);
+    perror("execv");
+    exit(1);
+}
+#else
+static void leave_frames_on_their_stacks(char **argv)
+{
+    (void)argv;
 }
 #endif
 #ifdef COIL_HAVE_VALGRIND
@@ -780,8 +794,10 @@ SKIPPED_WITHOUT_LSAN(block_held_by_the_loops_stack_is_no_leak)
 
 #define WITH_POOL(test) cmocka_unit_test_setup_teardown(test, make_pool, drop_pool)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    leave_frames_on_their_stacks(argv);
     const struct CMUnitTest tests[] = {
         WITH_POOL(stack_has_the_size_asked_for),
         WITH_POOL(zero_bytes_mean_the_default),

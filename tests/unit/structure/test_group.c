@@ -892,6 +892,20 @@ TEST(group_left_without_exit_is_reported_and_its_tasks_go_on)
     EXPECT_INT(reports[COIL_EVENT_TASK_ERROR_UNREAD], 1);
 }
 
+#ifdef COIL__ASAN
+extern int __asan_option_detect_stack_use_after_return;
+#endif
+
+/* False if ASan moves frames to the heap, where a dead one looks like a live one. */
+static bool frames_are_on_their_stack(void)
+{
+#ifdef COIL__ASAN
+    return !__asan_option_detect_stack_use_after_return;
+#else
+    return true;
+#endif
+}
+
 COIL_ASYNC0(goes_on_elsewhere)
 {
     COIL_TRY(leaves_early(fails_after(1, "lost")));
@@ -904,6 +918,8 @@ COIL_ASYNC0(goes_on_elsewhere)
 TEST(group_left_behind_is_found_by_the_next)
 {
     /* A task that runs for weeks should not report at its end only. */
+    if (!frames_are_on_their_stack())
+        SKIP("ASan has moved the frames, detect_stack_use_after_return=0 keeps it from that");
     EXPECT_RUN_REPORTS(goes_on_elsewhere(), 0, 1);
 }
 
