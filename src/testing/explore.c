@@ -21,8 +21,9 @@
 
 enum {
     CHAIN_BYTES = 2048,
-    SETTLE_TURNS_MAX = 10000,  /* for what the program has set going to come to an end */
-    WAITS_MAX = 1000 * 1000,   /* in a run; more of them are one that does not end */
+    SETTLE_IDLE_TURNS = 3,
+    SETTLE_TURNS_MAX = 10000, /* for what the program has set going to come to an end */
+    WAITS_MAX = 1000 * 1000,  /* in a run; more of them are one that does not end */
 };
 
 static const struct mode {
@@ -36,7 +37,9 @@ static const struct mode {
     { COIL_EXPLORE_ALLOC, "alloc", "no memory in" },
     { COIL_EXPLORE_CLOSE, "close", "the loop is closed in" },
 };
-enum { MODES = sizeof modes / sizeof modes[0] };
+enum {
+    MODES = sizeof modes / sizeof modes[0]
+};
 
 static const struct mode undisturbed = { 0, "none", "not disturbed" };
 
@@ -228,15 +231,23 @@ static void close_loop(struct exploration *self)
     self->loop = NULL;
 }
 
-/* Lets what is ready run, without moving the clock. */
+/* Lets what is ready run, and looks for what has become ready at descriptors, without moving the clock: a
+ * turn that is to be the last one does not wait. What ends may be what makes a descriptor of the next one
+ * ready, so it takes several turns of nothing to say that nothing is left. */
 static void settle(struct exploration *self)
 {
-    int turns = 0;
-    while (self->loop->next.head && !self->endless && turns++ < SETTLE_TURNS_MAX)
-        if (coil_loop_step(self->loop, 0) < 0)
-            break;
-    if (turns > SETTLE_TURNS_MAX)
-        find(self, "what it has set going does not come to an end");
+    int idle = 0;
+    for (int turns = 0; idle < SETTLE_IDLE_TURNS && !self->endless; turns++) {
+        if (turns == SETTLE_TURNS_MAX) {
+            find(self, "what it has set going does not come to an end");
+            return;
+        }
+        coil_loop_stop(self->loop);
+        int rc = coil_loop_step(self->loop, 0);
+        if (rc < 0)
+            return;
+        idle = rc > 0 ? 0 : idle + 1;
+    }
 }
 
 static int run_program(struct exploration *self)
@@ -386,7 +397,8 @@ int coil_testing_explore(const coil_explore_options *options, coil_coro *(*progr
                          void *arg)
 {
     static const coil_explore_options defaults = COIL_EXPLORE_OPTIONS_INIT;
-    struct exploration self = { .options = options ? *options : defaults, .program = program,
+    struct exploration self = { .options = options ? *options : defaults,
+                                .program = program,
                                 .arg = arg };
     if (coil__thread.loop)
         return coil__fail(COIL_ENESTED, "a loop is running");

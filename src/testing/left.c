@@ -10,7 +10,9 @@
 #include "loop/loop.h"
 #include "tasks/task.h"
 
-enum { TEXT_BYTES = 512 };
+enum {
+    TEXT_BYTES = 512
+};
 
 /* ---- the process -------------------------------------------------------------------------------- */
 
@@ -82,6 +84,6 @@ void coil__left_on_loop(coil_loop *loop, coil__left_report report, void *arg)
     for (struct coil__link *link = loop->tasks.next; link != &loop->tasks; link = link->next)
         report_task(COIL__CONTAINER(link, struct coil__task, all), report, arg);
     report_count(loop->timers.count, "timer", report, arg);
-    report_count(loop->backend->ops->pending(loop->backend),
-                 "operation or watcher of a descriptor", report, arg);
+    report_count(loop->backend->ops->pending(loop->backend), "operation or watcher of a descriptor",
+                 report, arg);
 }

@@ -4,10 +4,12 @@
 
 #include <coil/base.h>
 
-enum { COIL__LEFT_DESCRIPTORS = 4096 }; /* those with greater numbers are not looked at */
+enum {
+    COIL__LEFT_DESCRIPTORS = 4096
+}; /* those with greater numbers are not looked at */
 
 struct coil__left {
-    size_t blocks; /* of the library's memory */
+    size_t blocks;                              /* of the library's memory */
     uint64_t open[COIL__LEFT_DESCRIPTORS / 64]; /* a bit for each descriptor */
 };
 
