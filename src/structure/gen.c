@@ -116,7 +116,7 @@ static int refuse_end(coil_gen *gen)
 /* The body is left: the task is the consumer's again. */
 static inline void leave(coil_gen *gen, struct coil__task *task)
 {
-    task->generator = gen->outer;
+    task->future.generator = gen->outer;
     task->stack = gen->consumer.stack;
     task->innermost = gen->coro.caller;
     gen->coro.caller = NULL;
@@ -159,10 +159,10 @@ static __attribute__((noinline)) int refuse_yield(coil_value value)
 {
     coil_value_clear(&value);
     struct coil__task *task = coil__thread.task;
-    if (!task || coil__thread.driver || !task->generator)
+    if (!task || coil__thread.driver || !task->future.generator)
         return coil__fail(COIL_ENOTASK, "coil_yield outside a generator");
     return coil__fail(COIL_ERUNTIME, "coil_yield in a coroutine that generator '%s' awaits",
-                      name_of(task->generator));
+                      name_of(task->future.generator));
 }
 
 /* Nobody but the consumer's call holds it any more. It must outlive the switch that follows. */
@@ -177,7 +177,7 @@ static __attribute__((noinline)) void drop_inside(coil_gen *gen)
 int coil_yield(coil_value value, coil_value *sent_out)
 {
     struct coil__task *task = coil__thread.task;
-    coil_gen *gen = task ? task->generator : NULL;
+    coil_gen *gen = task ? task->future.generator : NULL;
     if (COIL_UNLIKELY(!gen || coil__thread.driver || task->innermost != &gen->coro))
         return refuse_yield(value); /* a pointer would rule the tail call out */
     if (gen->out)
@@ -215,11 +215,11 @@ static inline int resume(coil_gen *gen, struct coil__task *task, int code, coil_
     coil__ref(&gen->object); /* whatever becomes of the consumer's meanwhile */
     gen->object.state = GEN_RUNNING;
     gen->out = value_out;
-    gen->outer = task->generator;
+    gen->outer = task->future.generator;
     gen->consumer.stack = task->stack;
     gen->coro.caller = task->innermost;
     gen->coro.owner = task;
-    task->generator = gen;
+    task->future.generator = gen;
     task->stack = gen->stack;
     task->innermost = &gen->coro;
     return coil__fiber_switch_code(&gen->consumer.sp, gen->consumer.stack, gen->sp, gen->stack, code,
@@ -551,9 +551,9 @@ void coil__loop_close_generators(coil_loop *loop)
 
 void coil__task_give_up_generators(struct coil__task *task)
 {
-    while (task->generator) {
-        coil_gen *gen = task->generator;
-        task->generator = gen->outer;
+    while (task->future.generator) {
+        coil_gen *gen = task->future.generator;
+        task->future.generator = gen->outer;
         task->stack = gen->consumer.stack;
         end(gen);
         coil__unref(&gen->object); /* that of resume */

@@ -2,7 +2,7 @@
  *
  * The user's struct only points to the group, which is a block of its own: a block that is left without
  * exit leaves a dead struct behind, while children that are still running tell the group when they are
- * done. A task knows the groups it is in (task->groups), so that those which it forgot are found.
+ * done. A task knows the groups it is in (task->future.groups), so that those which it forgot are found.
  *
  * When a child is done the group is told by an entry in the ready queue, as asyncio's done callbacks
  * are. What that needs is allocated before the child is made; a child that fails stays with its error in
@@ -21,7 +21,7 @@ struct child {
 };
 
 struct coil__group {
-    struct coil__group *outer; /* in owner->groups: entered before it */
+    struct coil__group *outer; /* in the owner's list: entered before it */
     coil_task_group *handle;   /* the user's; dead memory if the block was left without exit */
     struct coil__task *owner;  /* borrowed: it cannot end without leaving its groups */
     const coil_coro_type *entered_in; /* the coroutine function, for the report */
@@ -221,7 +221,7 @@ static void group_free(struct coil__group *group)
 
 static void unlink_group(struct coil__group *group)
 {
-    struct coil__group **link = &group->owner->groups;
+    struct coil__group **link = &group->owner->future.groups;
     while (*link != group)
         link = &(*link)->outer;
     *link = group->outer;
@@ -242,8 +242,8 @@ static void forsake(struct coil__group *group)
 
 void coil__task_forsake_groups(struct coil__task *task)
 {
-    while (task->groups)
-        forsake(task->groups);
+    while (task->future.groups)
+        forsake(task->future.groups);
 }
 
 /* Finds the groups whose block was left: their structs lie on the task's stack below `frame`, that of
@@ -254,7 +254,7 @@ static void forsake_dead_groups(struct coil__task *task, const void *frame)
     uintptr_t here = (uintptr_t)frame;
     if (here < low || here >= high)
         return; /* a coroutine on a stack of its own */
-    struct coil__group *group = task->groups, *outer;
+    struct coil__group *group = task->future.groups, *outer;
     for (; group; group = outer) {
         outer = group->outer;
         uintptr_t there = (uintptr_t)group->handle;
@@ -266,7 +266,7 @@ static void forsake_dead_groups(struct coil__task *task, const void *frame)
 /* Looks for a group that the task is in under this very address. */
 static struct coil__group *find_group(const struct coil__task *task, const coil_task_group *tg)
 {
-    struct coil__group *group = task->groups;
+    struct coil__group *group = task->future.groups;
     while (group && group->handle != tg)
         group = group->outer;
     return group;
@@ -285,7 +285,7 @@ __attribute__((noinline)) int coil_task_group_enter(coil_task_group *tg)
     struct coil__task *task = coil__thread.task;
     if (!task || coil__thread.driver)
         return enter_failed(tg, coil__fail(COIL_ENOTASK, "a task group outside a task"));
-    if (task->groups) {
+    if (task->future.groups) {
         struct coil__group *known = find_group(task, tg);
         if (known && tg->coil__state == known)
             return coil__fail(COIL_ERUNTIME,
@@ -299,11 +299,11 @@ __attribute__((noinline)) int coil_task_group_enter(coil_task_group *tg)
     if (!group)
         return enter_failed(tg, coil__fail_plain(COIL_ENOMEM));
     *group = (struct coil__group){
-        .outer = task->groups, .handle = tg, .owner = task, .entered_in = task->innermost->type
+        .outer = task->future.groups, .handle = tg, .owner = task, .entered_in = task->innermost->type
     };
     coil__list_init(&group->children);
     coil__list_init(&group->failed);
-    task->groups = group;
+    task->future.groups = group;
     tg->coil__state = group;
     tg->coil__code = NOT_ENTERED;
     return 0;
@@ -479,7 +479,7 @@ __attribute__((noinline)) int coil_task_group_exit(coil_task_group *tg, int rc)
     struct coil__task *task = coil__thread.task;
     if (!task || task != group->owner || coil__thread.driver)
         return coil__fail(COIL_ERUNTIME, "a task group is left by the task that entered it");
-    if (group->outer || task->groups != group)
+    if (group->outer || task->future.groups != group)
         forsake_dead_groups(task, __builtin_frame_address(0));
     rc = leave(group, rc);
     unlink_group(group);

@@ -30,6 +30,10 @@ struct coil_future {
     struct coil__link waiters;  /* struct coil__waiter, in the order in which they came */
     union {
         coil_value value; /* DONE */
+        struct {          /* PENDING, of a task: for as long as it may run */
+            struct coil__group *groups; /* task groups it is in, the latest first */
+            coil_gen *generator;        /* whose body runs in it, on whose stack; the innermost */
+        };
         struct {
             coil_error *error; /* FAILED, CANCELLED: the record, owned; NULL: none */
             int code;

@@ -77,8 +77,8 @@ static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *o
     task->cancel_error = NULL;
     task->all.next = task->all.prev = NULL;
     task->name = name;
-    task->groups = NULL;
-    task->generator = NULL;
+    task->future.groups = NULL;
+    task->future.generator = NULL;
     task->id = name ? 0 : number_task();
     task->stack_class = (uint8_t)stack_class;
     if (COIL_UNLIKELY(loop->debug))
@@ -230,7 +230,7 @@ static bool leaves_loop(int code)
 void coil__task_finish(struct coil__task *task, int rc, coil_value *value)
 {
     coil_loop *loop = task->future.loop;
-    if (COIL_UNLIKELY(task->groups != NULL))
+    if (COIL_UNLIKELY(task->future.groups != NULL))
         coil__task_forsake_groups(task);
     coil_coro *coro = task->coro;
     task->coro = NULL;

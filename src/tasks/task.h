@@ -148,8 +148,6 @@ struct coil__task {
     coil_error *cancel_error; /* the message of the latest request */
     struct coil__link all; /* in loop->tasks until done */
     char *name;            /* NULL: made of the id when asked for */
-    struct coil__group *groups; /* task groups it is in, the latest first */
-    coil_gen *generator; /* whose body runs in it, on whose stack; the innermost */
 };
 
 extern const struct coil__type coil__task_type;
