@@ -24,7 +24,10 @@ static int turns_wait(coil_awaitable *self, coil_value *value_out)
     return 0;
 }
 
-#define TURNS(n, value) { COIL_AWAITABLE_INIT(turns_wait), n, value }
+#define TURNS(n, value)                                                                            \
+    {                                                                                              \
+        COIL_AWAITABLE_INIT(turns_wait), n, value                                                  \
+    }
 
 COIL_ASYNC0(ticker)
 {

@@ -6,7 +6,12 @@
  * Why: Everything that drives coroutines, loops included, is defined by these transitions. */
 #include "kit/kit.h"
 
-enum { A, B, C, OBJECTS };
+enum {
+    A,
+    B,
+    C,
+    OBJECTS
+};
 
 static coil_coro *objects[OBJECTS];
 static const char *const names[OBJECTS] = { "a", "b", "c" };

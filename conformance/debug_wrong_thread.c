@@ -37,7 +37,9 @@ static const struct {
     { "call_soon_threadsafe", use_call_soon_threadsafe },
 };
 
-enum { USES = sizeof uses / sizeof uses[0] };
+enum {
+    USES = sizeof uses / sizeof uses[0]
+};
 
 struct work {
     coil_loop *loop;

@@ -7,7 +7,9 @@
 #include <netinet/in.h>
 #include "kit/kit.h"
 
-enum { SENT = 1000000 };
+enum {
+    SENT = 1000000
+};
 
 static int open_socket(void)
 {

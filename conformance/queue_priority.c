@@ -17,8 +17,9 @@ static int by_priority(const coil_value *left, const coil_value *right, void *ar
 
 COIL_ASYNC0(amain)
 {
-    static const struct job jobs[] = { { 5, "low" }, { 1, "urgent" }, { 3, "middle" },
-                                       { 2, "soon" }, { 4, "later" } };
+    static const struct job jobs[] = {
+        { 5, "low" }, { 1, "urgent" }, { 3, "middle" }, { 2, "soon" }, { 4, "later" }
+    };
     static const struct job first = { 0, "first of all" };
     coil_queue queue;
     coil_priority_queue_init(&queue, 0, by_priority, NULL);

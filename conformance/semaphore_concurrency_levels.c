@@ -4,7 +4,9 @@
  * Why: Limiting concurrency is the reason why people use semaphores. */
 #include "kit/kit.h"
 
-enum { FETCHES = 100 };
+enum {
+    FETCHES = 100
+};
 
 struct state {
     int active, peak;

@@ -9,7 +9,12 @@
 #include <inttypes.h>
 #include "kit/kit.h"
 
-enum { WORKERS_MAX = 8, ACTS = 40, TURNS = 600, SHUTDOWN_TURN = 500 };
+enum {
+    WORKERS_MAX = 8,
+    ACTS = 40,
+    TURNS = 600,
+    SHUTDOWN_TURN = 500
+};
 
 static struct {
     struct lcg rng;

@@ -6,7 +6,9 @@
  * Why: It is the recommended way of running in the background. */
 #include "kit/kit.h"
 
-enum { WORKERS = 3 };
+enum {
+    WORKERS = 3
+};
 
 struct held {
     coil_task *tasks[WORKERS]; /* one reference each */

@@ -57,7 +57,12 @@ static void attempt_of(const char *name, const char *what, task_call call, coil_
 
 COIL_ASYNC0(amain)
 {
-    enum { GOOD, BAD, GONE, TASKS };
+    enum {
+        GOOD,
+        BAD,
+        GONE,
+        TASKS
+    };
     static const char *const names[TASKS] = { "good", "bad", "gone" };
     coil_task *tasks[TASKS];
     tasks[GOOD] = coil_create_task(good());

@@ -6,10 +6,8 @@
 /* A single future in place of an array is refused by the compiler, which is asked here for its
  * opinion instead. */
 #define wait_for_all(futures)                                                                      \
-    _Generic((futures),                                                                            \
-        coil_future **: 0,                                                                         \
-        coil_future *const *: 0,                                                                   \
-        default: coil_raise(COIL_ETYPE, "not an array of futures"))
+    _Generic((futures), coil_future * * : 0, coil_future *const * : 0, default                     \
+             : coil_raise(COIL_ETYPE, "not an array of futures"))
 
 COIL_ASYNC0(work)
 {

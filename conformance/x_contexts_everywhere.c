@@ -53,12 +53,12 @@ COIL_ASYNC0(callbacks)
     COIL_TRY(coil_call_later(NULL, 1, look, text_arg("later"), NULL));
     COIL_TRY(coil_call_soon_threadsafe(coil_get_running_loop(), look, text_arg("threadsafe")));
     coil_future *future = coil_create_future(NULL);
-    COIL_TRY(coil_future_add_done_callback(future, look_when_done, text_arg("done callback"),
-                                           NULL));
+    COIL_TRY(
+        coil_future_add_done_callback(future, look_when_done, text_arg("done callback"), NULL));
     set_var("two");
     COIL_TRY(coil_future_set_result(future, coil_nil()));
-    COIL_TRY(coil_future_add_done_callback(future, look_when_done,
-                                           text_arg("second done callback"), NULL));
+    COIL_TRY(coil_future_add_done_callback(future, look_when_done, text_arg("second done callback"),
+                                           NULL));
     COIL_TRY(coil_call_soon(NULL, put, text_arg("from a callback"), NULL));
     COIL_TRY(coil_call_soon(NULL, look, text_arg("after it"), NULL));
     COIL_TRY(coil_sleep(2));
@@ -94,8 +94,8 @@ COIL_ASYNC0(shared)
     COIL_TRY(coil_wait(both, 2, COIL_NO_TIMEOUT, COIL_ALL_COMPLETED));
     unref_all(both, 2);
     coil_future *future = coil_create_future(NULL);
-    COIL_TRY(coil_future_add_done_callback(future, put_when_done,
-                                           text_arg("by the done callback"), context));
+    COIL_TRY(coil_future_add_done_callback(future, put_when_done, text_arg("by the done callback"),
+                                           context));
     COIL_TRY(coil_future_set_result(future, coil_nil()));
     COIL_TRY(coil_call_later_with(NULL, 1, look, text_arg("timer"), &in_it, NULL));
     COIL_TRY(coil_sleep(2));

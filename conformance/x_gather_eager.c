@@ -179,9 +179,14 @@ COIL_ASYNC0(amain)
 {
     coil_set_task_factory(NULL, coil_eager_task_factory, NULL);
     static coil_coro *(*const parts[])(void) = {
-        completed_by_a_later_child, completed_by_an_earlier_child, cancelled_by_a_later_child,
-        all_at_once,                mixed,                         deep,
-        cancelled_in_the_eager_step, child_cancels_parent,
+        completed_by_a_later_child,
+        completed_by_an_earlier_child,
+        cancelled_by_a_later_child,
+        all_at_once,
+        mixed,
+        deep,
+        cancelled_in_the_eager_step,
+        child_cancels_parent,
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         coil_coro *part = parts[i]();

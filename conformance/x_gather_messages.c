@@ -188,9 +188,14 @@ COIL_ASYNC0(nested)
 COIL_ASYNC0(amain)
 {
     static coil_coro *(*const parts[])(void) = {
-        first_asker_is_the_gather,       first_asker_is_an_awaiter, collected,
-        cancelled_collection,            last_child_decides,        stubborn_last_word,
-        cancelled_as_the_gathering_ends, nested,
+        first_asker_is_the_gather,
+        first_asker_is_an_awaiter,
+        collected,
+        cancelled_collection,
+        last_child_decides,
+        stubborn_last_word,
+        cancelled_as_the_gathering_ends,
+        nested,
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         coil_coro *part = parts[i]();

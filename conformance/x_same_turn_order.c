@@ -69,8 +69,8 @@ COIL_ASYNC0(calls_from_this_thread)
     COIL_TRY(call_soon(loop, say, 1));
     COIL_TRY(call_soon_threadsafe(loop, say, 2));
     COIL_TRY(call_soon(loop, say, 3));
-    coil_task *task =
-        coil_create_task(awaits(coil_int(4), coil_sleep_coro(0, coil_string("slept"))));
+    coil_task *task = coil_create_task(
+        awaits(coil_int(4), coil_sleep_coro(0, coil_string("slept"))));
     COIL_TRY(call_soon_threadsafe(loop, say, 5));
     COIL_TRY(coil_sleep(0));
     say(6);
@@ -90,7 +90,14 @@ COIL_ASYNC0(timers_behind_what_is_ready)
 }
 
 /* Callbacks that cancel one another's handles. */
-enum { A, B, C, E, F, HANDLES };
+enum {
+    A,
+    B,
+    C,
+    E,
+    F,
+    HANDLES
+};
 
 static struct canceller {
     const char *who;

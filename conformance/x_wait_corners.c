@@ -38,7 +38,7 @@ static void wait_for(coil_value label, coil_future *const *futures, size_t count
            coil_task_cancelling(coil_current_task()));
 }
 
-#define wait_all(label, timeout, ...)   wait_these(label, timeout, COIL_ALL_COMPLETED, __VA_ARGS__)
+#define wait_all(label, timeout, ...) wait_these(label, timeout, COIL_ALL_COMPLETED, __VA_ARGS__)
 #define wait_these(label, timeout, when, ...)                                                      \
     wait_for(coil_v(label), (coil_future *[]){ __VA_ARGS__ },                                      \
              sizeof((coil_future *[]){ __VA_ARGS__ }) / sizeof(coil_future *), timeout, when)

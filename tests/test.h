@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "platform/sanitizer.h"
 
 #define TEST(name)                                                                                 \
     static void test_body_##name(void);                                                            \
@@ -131,6 +132,16 @@ static inline bool test_str_(const char *file, int line, const char *what, const
                         value ? value : "NULL", quote, expected_quote, expected ? expected : "NULL",
                         expected_quote);
 }
+
+/* More tasks than anybody has at a time by accident. The ThreadSanitizer of gcc 12 gives up on a process
+ * with more than 8128 fibers. */
+enum {
+#ifdef COIL__TSAN
+    TEST_MANY_TASKS = 5000
+#else
+    TEST_MANY_TASKS = 10000
+#endif
+};
 
 /* cmocka catches these around each test, to turn a crash into one failed test by longjmp. We want the
  * crash: a core, the sanitizer's or valgrind's report, and the library's own overflow handler, which

@@ -29,7 +29,9 @@ struct interned {
     char text[];
 };
 
-enum { INTERN_LISTS = 256 };
+enum {
+    INTERN_LISTS = 256
+};
 
 static struct interned *interned[INTERN_LISTS];
 static pthread_mutex_t interned_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -57,7 +57,7 @@
 #define say(...) kit_say(KIT_COUNT(__VA_ARGS__), KIT_VALUES(__VA_ARGS__))
 
 /* The same with the loop's time in front, and before that four blanks per level of `depth`. */
-#define at(...)  kit_at(KIT_COUNT(__VA_ARGS__), KIT_VALUES(__VA_ARGS__))
+#define at(...) kit_at(KIT_COUNT(__VA_ARGS__), KIT_VALUES(__VA_ARGS__))
 
 /* The indentation of trace and at() lines, in the current context. */
 extern coil_context_var *depth;
@@ -159,8 +159,7 @@ void advance(double seconds);
  *     COIL_TRY(call_soon(loop, say, "a", 1));
  *     COIL_TRY(call_later(loop, 0.75, at, "later"));
  */
-#define call_soon(loop, how, ...)                                                                  \
-    kit_call_soon(loop, how##_line, KIT_LINE(__VA_ARGS__), NULL)
+#define call_soon(loop, how, ...) kit_call_soon(loop, how##_line, KIT_LINE(__VA_ARGS__), NULL)
 #define call_later(loop, delay, how, ...)                                                          \
     kit_call_later(loop, delay, how##_line, KIT_LINE(__VA_ARGS__), NULL)
 #define call_at(loop, when, how, ...)                                                              \
@@ -269,25 +268,29 @@ void digest_print(struct digest *digest);
 #define KIT_PICK(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, pick, ...) \
     pick
 
-#define KIT_VALUES(...)       (coil_value[]){ KIT_MAP(KIT_COUNT(__VA_ARGS__), __VA_ARGS__) }
-#define KIT_MAP(count, ...)   KIT_MAP_(count, __VA_ARGS__)
-#define KIT_MAP_(count, ...)  KIT_MAP##count(__VA_ARGS__)
-#define KIT_MAP1(a)           kit_part(a)
-#define KIT_MAP2(a, ...)      kit_part(a), KIT_MAP1(__VA_ARGS__)
-#define KIT_MAP3(a, ...)      kit_part(a), KIT_MAP2(__VA_ARGS__)
-#define KIT_MAP4(a, ...)      kit_part(a), KIT_MAP3(__VA_ARGS__)
-#define KIT_MAP5(a, ...)      kit_part(a), KIT_MAP4(__VA_ARGS__)
-#define KIT_MAP6(a, ...)      kit_part(a), KIT_MAP5(__VA_ARGS__)
-#define KIT_MAP7(a, ...)      kit_part(a), KIT_MAP6(__VA_ARGS__)
-#define KIT_MAP8(a, ...)      kit_part(a), KIT_MAP7(__VA_ARGS__)
-#define KIT_MAP9(a, ...)      kit_part(a), KIT_MAP8(__VA_ARGS__)
-#define KIT_MAP10(a, ...)     kit_part(a), KIT_MAP9(__VA_ARGS__)
-#define KIT_MAP11(a, ...)     kit_part(a), KIT_MAP10(__VA_ARGS__)
-#define KIT_MAP12(a, ...)     kit_part(a), KIT_MAP11(__VA_ARGS__)
-#define KIT_MAP13(a, ...)     kit_part(a), KIT_MAP12(__VA_ARGS__)
-#define KIT_MAP14(a, ...)     kit_part(a), KIT_MAP13(__VA_ARGS__)
-#define KIT_MAP15(a, ...)     kit_part(a), KIT_MAP14(__VA_ARGS__)
-#define KIT_MAP16(a, ...)     kit_part(a), KIT_MAP15(__VA_ARGS__)
+#define KIT_VALUES(...)                                                                            \
+    (coil_value[])                                                                                 \
+    {                                                                                              \
+        KIT_MAP(KIT_COUNT(__VA_ARGS__), __VA_ARGS__)                                               \
+    }
+#define KIT_MAP(count, ...)  KIT_MAP_(count, __VA_ARGS__)
+#define KIT_MAP_(count, ...) KIT_MAP##count(__VA_ARGS__)
+#define KIT_MAP1(a)          kit_part(a)
+#define KIT_MAP2(a, ...)     kit_part(a), KIT_MAP1(__VA_ARGS__)
+#define KIT_MAP3(a, ...)     kit_part(a), KIT_MAP2(__VA_ARGS__)
+#define KIT_MAP4(a, ...)     kit_part(a), KIT_MAP3(__VA_ARGS__)
+#define KIT_MAP5(a, ...)     kit_part(a), KIT_MAP4(__VA_ARGS__)
+#define KIT_MAP6(a, ...)     kit_part(a), KIT_MAP5(__VA_ARGS__)
+#define KIT_MAP7(a, ...)     kit_part(a), KIT_MAP6(__VA_ARGS__)
+#define KIT_MAP8(a, ...)     kit_part(a), KIT_MAP7(__VA_ARGS__)
+#define KIT_MAP9(a, ...)     kit_part(a), KIT_MAP8(__VA_ARGS__)
+#define KIT_MAP10(a, ...)    kit_part(a), KIT_MAP9(__VA_ARGS__)
+#define KIT_MAP11(a, ...)    kit_part(a), KIT_MAP10(__VA_ARGS__)
+#define KIT_MAP12(a, ...)    kit_part(a), KIT_MAP11(__VA_ARGS__)
+#define KIT_MAP13(a, ...)    kit_part(a), KIT_MAP12(__VA_ARGS__)
+#define KIT_MAP14(a, ...)    kit_part(a), KIT_MAP13(__VA_ARGS__)
+#define KIT_MAP15(a, ...)    kit_part(a), KIT_MAP14(__VA_ARGS__)
+#define KIT_MAP16(a, ...)    kit_part(a), KIT_MAP15(__VA_ARGS__)
 
 /* A line put aside for a callback; whoever queues it gives it away. */
 struct kit_line;

@@ -42,14 +42,17 @@ struct coil_awaitable {
     int (*wait)(coil_awaitable *self, coil_value *value_out);
 };
 COIL_API extern const char coil__awaitable_type[];
-#define COIL_AWAITABLE_INIT(wait_) { coil__awaitable_type, wait_ }
+#define COIL_AWAITABLE_INIT(wait_)                                                                 \
+    {                                                                                              \
+        coil__awaitable_type, wait_                                                                \
+    }
 
 #ifdef __cplusplus
 #define COIL__AWAITABLE(x) (x)
 #else
 /* Lets only awaitables through: anything else does not compile. */
 #define COIL__AWAITABLE(x)                                                                         \
-    _Generic((x), coil_coro *: (x), coil_future *: (x), coil_awaitable *: (x), void *: (x))
+    _Generic((x), coil_coro * : (x), coil_future * : (x), coil_awaitable * : (x), void * : (x))
 #endif
 
 /**
@@ -95,7 +98,8 @@ typedef struct coil_coro_type {
     int (*entry)(void *args, coil_value *coil_result);
     const char *file;
     int line;
-    void (*drop)(void *args); /* called instead of entry if the coroutine ends without running; or NULL */
+    void (*drop)(
+        void *args); /* called instead of entry if the coroutine ends without running; or NULL */
 } coil_coro_type;
 
 /**
@@ -111,9 +115,8 @@ typedef struct coil_coro_type {
  * Python    calling an async def function
  * Since     0.1
  */
-COIL_API COIL_ANY_THREAD COIL_OWNED coil_coro *coil_coro_new(const coil_coro_type *type,
-                                                             COIL_NULLABLE const void *args,
-                                                             size_t bytes);
+COIL_API COIL_ANY_THREAD COIL_OWNED coil_coro *
+coil_coro_new(const coil_coro_type *type, COIL_NULLABLE const void *args, size_t bytes);
 
 /**
  * The state of a coroutine object. Hold a reference (coil_ref) to ask after it was awaited.
@@ -228,29 +231,28 @@ COIL_END_DECLS
  *
  * Up to ten parameters. To call a coroutine function above its definition, declare it:
  * `static coil_coro *name(type parameter...);`. */
-#define COIL_ASYNC(name, ...)         COIL__ASYNC_N(static COIL_UNUSED COIL_MUST_USE, name, __VA_ARGS__)
-#define COIL_ASYNC0(name)             COIL__ASYNC_0(static COIL_UNUSED COIL_MUST_USE, name)
-#define COIL_ASYNC_EXTERN(name, ...)  COIL__ASYNC_N(, name, __VA_ARGS__)
-#define COIL_ASYNC_EXTERN0(name)      COIL__ASYNC_0(, name)
+#define COIL_ASYNC(name, ...)        COIL__ASYNC_N(static COIL_UNUSED COIL_MUST_USE, name, __VA_ARGS__)
+#define COIL_ASYNC0(name)            COIL__ASYNC_0(static COIL_UNUSED COIL_MUST_USE, name)
+#define COIL_ASYNC_EXTERN(name, ...) COIL__ASYNC_N(, name, __VA_ARGS__)
+#define COIL_ASYNC_EXTERN0(name)     COIL__ASYNC_0(, name)
 
 #define COIL__ASYNC_N(linkage, name, ...)                                                          \
     struct name##_args {                                                                           \
-        COIL__EACH(COIL__FIELD, __VA_ARGS__)                                        \
+        COIL__EACH(COIL__FIELD, __VA_ARGS__)                                                       \
     };                                                                                             \
     static int name##_body(coil_value *coil_result COIL__EACH(COIL__PARAM, __VA_ARGS__));          \
     static int name##_entry(void *args_, coil_value *coil_result)                                  \
     {                                                                                              \
         struct name##_args *coil_args = (struct name##_args *)args_;                               \
-        return name##_body(coil_result COIL__EACH(COIL__PASS, __VA_ARGS__));        \
+        return name##_body(coil_result COIL__EACH(COIL__PASS, __VA_ARGS__));                       \
     }                                                                                              \
     static const coil_coro_type name##_type = { #name, name##_entry, __FILE__, __LINE__, NULL };   \
-    linkage coil_coro *name(COIL__LIST(COIL__DECLARE, __VA_ARGS__))                   \
+    linkage coil_coro *name(COIL__LIST(COIL__DECLARE, __VA_ARGS__))                                \
     {                                                                                              \
-        struct name##_args coil_args = { COIL__LIST(COIL__INIT, __VA_ARGS__) };       \
+        struct name##_args coil_args = { COIL__LIST(COIL__INIT, __VA_ARGS__) };                    \
         return coil_coro_new(&name##_type, &coil_args, sizeof coil_args);                          \
     }                                                                                              \
-    static int name##_body(COIL_UNUSED coil_value *coil_result                                     \
-                               COIL__EACH(COIL__PARAM, __VA_ARGS__))
+    static int name##_body(COIL_UNUSED coil_value *coil_result COIL__EACH(COIL__PARAM, __VA_ARGS__))
 
 #define COIL__ASYNC_0(linkage, name)                                                               \
     static int name##_body(coil_value *coil_result);                                               \
@@ -265,16 +267,16 @@ COIL_END_DECLS
     }                                                                                              \
     static int name##_body(COIL_UNUSED coil_value *coil_result)
 
-#define COIL__FIELD_(t, p)      t p;
-#define COIL__PARAM_(t, p)      , COIL_UNUSED t p
-#define COIL__PASS_(t, p)       , coil_args->p
-#define COIL__DECLARE_(t, p)    t p
-#define COIL__INIT_(t, p)       p
-#define COIL__FIELD(pair)       COIL__FIELD_ pair
-#define COIL__PARAM(pair)       COIL__PARAM_ pair
-#define COIL__PASS(pair)        COIL__PASS_ pair
-#define COIL__DECLARE(pair)     COIL__DECLARE_ pair
-#define COIL__INIT(pair)        COIL__INIT_ pair
+#define COIL__FIELD_(t, p)   t p;
+#define COIL__PARAM_(t, p)   , COIL_UNUSED t p
+#define COIL__PASS_(t, p)    , coil_args->p
+#define COIL__DECLARE_(t, p) t p
+#define COIL__INIT_(t, p)    p
+#define COIL__FIELD(pair)    COIL__FIELD_ pair
+#define COIL__PARAM(pair)    COIL__PARAM_ pair
+#define COIL__PASS(pair)     COIL__PASS_ pair
+#define COIL__DECLARE(pair)  COIL__DECLARE_ pair
+#define COIL__INIT(pair)     COIL__INIT_ pair
 
 /* COIL__EACH(m, a, b...) is m(a) m(b)...; COIL__LIST(m, a, b...) is m(a), m(b)... */
 #define COIL__PICK(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, pick, ...) pick
@@ -283,28 +285,28 @@ COIL_END_DECLS
                COIL__EACH5, COIL__EACH4, COIL__EACH3, COIL__EACH2, COIL__EACH1, 0)                 \
     (m, __VA_ARGS__)
 #define COIL__EACH1(m, a)       m(a)
-#define COIL__EACH2(m, a, ...)   m(a) COIL__EACH1(m, __VA_ARGS__)
-#define COIL__EACH3(m, a, ...)   m(a) COIL__EACH2(m, __VA_ARGS__)
-#define COIL__EACH4(m, a, ...)   m(a) COIL__EACH3(m, __VA_ARGS__)
-#define COIL__EACH5(m, a, ...)   m(a) COIL__EACH4(m, __VA_ARGS__)
-#define COIL__EACH6(m, a, ...)   m(a) COIL__EACH5(m, __VA_ARGS__)
-#define COIL__EACH7(m, a, ...)   m(a) COIL__EACH6(m, __VA_ARGS__)
-#define COIL__EACH8(m, a, ...)   m(a) COIL__EACH7(m, __VA_ARGS__)
-#define COIL__EACH9(m, a, ...)   m(a) COIL__EACH8(m, __VA_ARGS__)
-#define COIL__EACH10(m, a, ...)  m(a) COIL__EACH9(m, __VA_ARGS__)
+#define COIL__EACH2(m, a, ...)  m(a) COIL__EACH1(m, __VA_ARGS__)
+#define COIL__EACH3(m, a, ...)  m(a) COIL__EACH2(m, __VA_ARGS__)
+#define COIL__EACH4(m, a, ...)  m(a) COIL__EACH3(m, __VA_ARGS__)
+#define COIL__EACH5(m, a, ...)  m(a) COIL__EACH4(m, __VA_ARGS__)
+#define COIL__EACH6(m, a, ...)  m(a) COIL__EACH5(m, __VA_ARGS__)
+#define COIL__EACH7(m, a, ...)  m(a) COIL__EACH6(m, __VA_ARGS__)
+#define COIL__EACH8(m, a, ...)  m(a) COIL__EACH7(m, __VA_ARGS__)
+#define COIL__EACH9(m, a, ...)  m(a) COIL__EACH8(m, __VA_ARGS__)
+#define COIL__EACH10(m, a, ...) m(a) COIL__EACH9(m, __VA_ARGS__)
 #define COIL__LIST(m, ...)                                                                         \
     COIL__PICK(__VA_ARGS__, COIL__LIST10, COIL__LIST9, COIL__LIST8, COIL__LIST7, COIL__LIST6,      \
                COIL__LIST5, COIL__LIST4, COIL__LIST3, COIL__LIST2, COIL__LIST1, 0)                 \
     (m, __VA_ARGS__)
 #define COIL__LIST1(m, a)       m(a)
-#define COIL__LIST2(m, a, ...)   m(a), COIL__LIST1(m, __VA_ARGS__)
-#define COIL__LIST3(m, a, ...)   m(a), COIL__LIST2(m, __VA_ARGS__)
-#define COIL__LIST4(m, a, ...)   m(a), COIL__LIST3(m, __VA_ARGS__)
-#define COIL__LIST5(m, a, ...)   m(a), COIL__LIST4(m, __VA_ARGS__)
-#define COIL__LIST6(m, a, ...)   m(a), COIL__LIST5(m, __VA_ARGS__)
-#define COIL__LIST7(m, a, ...)   m(a), COIL__LIST6(m, __VA_ARGS__)
-#define COIL__LIST8(m, a, ...)   m(a), COIL__LIST7(m, __VA_ARGS__)
-#define COIL__LIST9(m, a, ...)   m(a), COIL__LIST8(m, __VA_ARGS__)
-#define COIL__LIST10(m, a, ...)  m(a), COIL__LIST9(m, __VA_ARGS__)
+#define COIL__LIST2(m, a, ...)  m(a), COIL__LIST1(m, __VA_ARGS__)
+#define COIL__LIST3(m, a, ...)  m(a), COIL__LIST2(m, __VA_ARGS__)
+#define COIL__LIST4(m, a, ...)  m(a), COIL__LIST3(m, __VA_ARGS__)
+#define COIL__LIST5(m, a, ...)  m(a), COIL__LIST4(m, __VA_ARGS__)
+#define COIL__LIST6(m, a, ...)  m(a), COIL__LIST5(m, __VA_ARGS__)
+#define COIL__LIST7(m, a, ...)  m(a), COIL__LIST6(m, __VA_ARGS__)
+#define COIL__LIST8(m, a, ...)  m(a), COIL__LIST7(m, __VA_ARGS__)
+#define COIL__LIST9(m, a, ...)  m(a), COIL__LIST8(m, __VA_ARGS__)
+#define COIL__LIST10(m, a, ...) m(a), COIL__LIST9(m, __VA_ARGS__)
 
 #endif

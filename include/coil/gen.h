@@ -79,8 +79,8 @@ COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_yield(coil_value value,
  * Python    calling an async def function that has a yield
  * Since     0.1
  */
-COIL_API COIL_OWNED coil_gen *coil_gen_new(const coil_coro_type *type, COIL_NULLABLE const void *args,
-                                           size_t bytes);
+COIL_API COIL_OWNED coil_gen *coil_gen_new(const coil_coro_type *type,
+                                           COIL_NULLABLE const void *args, size_t bytes);
 
 /**
  * Asks for the next item: runs the body up to its next coil_yield.

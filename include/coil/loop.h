@@ -34,9 +34,12 @@ typedef int (*coil_callback)(void *arg);
 typedef struct coil_call_options {
     size_t size;                         /* sizeof(coil_call_options) */
     COIL_NULLABLE coil_context *context; /* run in this one; NULL: in a copy of the current one */
-    void (*release)(void *arg);          /* called with arg once fn has run, or never will; or NULL */
+    void (*release)(void *arg); /* called with arg once fn has run, or never will; or NULL */
 } coil_call_options;
-#define COIL_CALL_OPTIONS_INIT { sizeof(coil_call_options), NULL, NULL }
+#define COIL_CALL_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        sizeof(coil_call_options), NULL, NULL                                                      \
+    }
 
 /* ---- making, running and closing -------------------------------------------------------------- */
 
@@ -214,13 +217,14 @@ COIL_API int coil_call_at_with(COIL_NULLABLE coil_loop *loop, double when, coil_
  *              dropped
  *
  * Returns   0, or
- *           COIL_ECLOSED, COIL_ENOMEM
+ *           COIL_ECLOSED, COIL_ENOMEM, COIL_EINVAL (fn is NULL)
  * Suspends  never
  * Thread    any
  * Python    loop.call_soon_threadsafe
  * Since     0.1
  */
-COIL_API COIL_ANY_THREAD int coil_call_soon_threadsafe(coil_loop *loop, coil_callback fn, void *arg);
+COIL_API COIL_ANY_THREAD int coil_call_soon_threadsafe(coil_loop *loop, coil_callback fn,
+                                                       void *arg);
 
 /**
  * The same with options. What release gives back may be given back in the loop's thread or, if the loop
@@ -319,19 +323,19 @@ COIL_API int coil_remove_writer(COIL_NULLABLE coil_loop *loop, int fd);
 /* ---- what goes wrong in the background --------------------------------------------------------- */
 
 typedef enum coil_event_kind {
-    COIL_EVENT_CALLBACK_FAILED,     /* a callback returned a negative code */
-    COIL_EVENT_TASK_ERROR_UNREAD,   /* a task failed and nobody looked */
-    COIL_EVENT_FUTURE_ERROR_UNREAD, /* the same for a plain future */
-    COIL_EVENT_TASK_LOST,           /* a task was still pending when its loop was closed */
+    COIL_EVENT_CALLBACK_FAILED,      /* a callback returned a negative code */
+    COIL_EVENT_TASK_ERROR_UNREAD,    /* a task failed and nobody looked */
+    COIL_EVENT_FUTURE_ERROR_UNREAD,  /* the same for a plain future */
+    COIL_EVENT_TASK_LOST,            /* a task was still pending when its loop was closed */
     COIL_EVENT_SHUTDOWN_TASK_FAILED, /* run cancelled what was left, and a task failed meanwhile */
-    COIL_EVENT_HANDLER_FAILED,      /* the exception handler itself failed */
-    COIL_EVENT_NEVER_AWAITED,       /* a coroutine object was dropped unused */
-    COIL_EVENT_SLOW_CALLBACK,       /* debug mode: a callback or step took long */
-    COIL_EVENT_UNCLOSED_LOOP,       /* a loop was released without coil_loop_close */
-    COIL_EVENT_CLOSE_IGNORED,       /* a coroutine that is being closed went on awaiting */
-    COIL_EVENT_DESTROYED_IN_USE,    /* a lock, queue... was destroyed while tasks waited for it */
-    COIL_EVENT_GROUP_LEFT,          /* a block was left without coil_task_group_exit */
-    COIL_EVENT_UNGUARDED_STACK,     /* the system refused a guard: an overflow of that stack shows late */
+    COIL_EVENT_HANDLER_FAILED,       /* the exception handler itself failed */
+    COIL_EVENT_NEVER_AWAITED,        /* a coroutine object was dropped unused */
+    COIL_EVENT_SLOW_CALLBACK,        /* debug mode: a callback or step took long */
+    COIL_EVENT_UNCLOSED_LOOP,        /* a loop was released without coil_loop_close */
+    COIL_EVENT_CLOSE_IGNORED,        /* a coroutine that is being closed went on awaiting */
+    COIL_EVENT_DESTROYED_IN_USE,     /* a lock, queue... was destroyed while tasks waited for it */
+    COIL_EVENT_GROUP_LEFT,           /* a block was left without coil_task_group_exit */
+    COIL_EVENT_UNGUARDED_STACK, /* the system refused a guard: an overflow of that stack shows late */
     COIL_EVENT_GENERATOR_CLOSE_FAILED, /* the cleanup of a generator that was left half-way failed */
 } coil_event_kind;
 
@@ -339,14 +343,14 @@ typedef enum coil_event_kind {
 typedef struct coil_report {
     size_t size;
     coil_event_kind event;
-    const char *message;             /* for people, one line */
-    int code;                        /* the error, or 0 */
-    COIL_NULLABLE coil_error *error; /* its record */
+    const char *message;               /* for people, one line */
+    int code;                          /* the error, or 0 */
+    COIL_NULLABLE coil_error *error;   /* its record */
     COIL_NULLABLE coil_future *future; /* the future or task it is about */
     COIL_NULLABLE coil_handle *handle; /* the callback it is about */
-    COIL_NULLABLE const char *name;  /* NEVER_AWAITED, GENERATOR_...: the function's */
-    COIL_NULLABLE const char *place; /* where it was made, in debug mode */
-    double seconds;                  /* SLOW_CALLBACK: how long */
+    COIL_NULLABLE const char *name;    /* NEVER_AWAITED, GENERATOR_...: the function's */
+    COIL_NULLABLE const char *place;   /* where it was made, in debug mode */
+    double seconds;                    /* SLOW_CALLBACK: how long */
 } coil_report;
 
 /* Returns 0, or a negative code if the handler itself failed; that is logged. */
@@ -391,7 +395,10 @@ COIL_API coil_exception_handler coil_get_exception_handler(COIL_NULLABLE coil_lo
  */
 COIL_API void coil_call_exception_handler(COIL_NULLABLE coil_loop *loop, const coil_report *report);
 
-typedef enum coil_log_level { COIL_LOG_WARNING, COIL_LOG_ERROR } coil_log_level;
+typedef enum coil_log_level {
+    COIL_LOG_WARNING,
+    COIL_LOG_ERROR
+} coil_log_level;
 typedef void (*coil_logger)(coil_loop *loop, coil_log_level level, const coil_report *report,
                             void *arg);
 

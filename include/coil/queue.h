@@ -47,10 +47,10 @@ typedef int (*coil_compare)(const coil_value *left, const coil_value *right, voi
 
 typedef struct coil_queue {
     coil_value *coil__items;
-    size_t coil__room;  /* of items */
-    size_t coil__head;  /* FIFO: the oldest */
+    size_t coil__room; /* of items */
+    size_t coil__head; /* FIFO: the oldest */
     size_t coil__count;
-    size_t coil__easy;  /* FIFO: up to this count a put has nothing more to look at */
+    size_t coil__easy; /* FIFO: up to this count a put has nothing more to look at */
     size_t coil__maxsize;
     size_t coil__unfinished;
     struct coil__waitlist coil__getters, coil__putters, coil__leaving, coil__joiners;
@@ -62,7 +62,10 @@ typedef struct coil_queue {
 
 /* A first in, first out queue in static memory, as coil_queue_init makes it. */
 #define COIL_QUEUE_INIT(maxsize)                                                                   \
-    { NULL, 0, 0, 0, 0, (maxsize), 0, { NULL }, { NULL }, { NULL }, { NULL }, NULL, NULL, 0, false }
+    {                                                                                              \
+        NULL, 0, 0, 0, 0, (maxsize), 0, { NULL }, { NULL }, { NULL }, { NULL }, NULL, NULL, 0,     \
+            false                                                                                  \
+    }
 
 /* ---- making and ending -------------------------------------------------------------------------- */
 
@@ -161,8 +164,7 @@ COIL_API COIL_MUST_USE int coil_queue_put_nowait(coil_queue *queue, coil_value i
  * Python    asyncio.Queue.get
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_queue_get(coil_queue *queue,
-                                                           coil_value *item_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_queue_get(coil_queue *queue, coil_value *item_out);
 
 /**
  * Takes an item out of a queue if there is one.

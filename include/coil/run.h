@@ -13,13 +13,16 @@
 COIL_BEGIN_DECLS
 
 typedef struct coil_run_options {
-    size_t size;                                /* sizeof(coil_run_options) */
-    int debug;                                  /* 1 on, 0 off, -1 as COIL_DEBUG says */
+    size_t size;                                         /* sizeof(coil_run_options) */
+    int debug;                                           /* 1 on, 0 off, -1 as COIL_DEBUG says */
     COIL_NULLABLE coil_loop *(*loop_factory)(void *arg); /* makes the loop: one reference or NULL */
     void *loop_factory_arg;
-    bool leave_sigint;                          /* true: Ctrl-C is not handled */
+    bool leave_sigint; /* true: Ctrl-C is not handled */
 } coil_run_options;
-#define COIL_RUN_OPTIONS_INIT { sizeof(coil_run_options), -1, NULL, NULL, false }
+#define COIL_RUN_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        sizeof(coil_run_options), -1, NULL, NULL, false                                            \
+    }
 
 /**
  * Runs a coroutine as a program: makes a loop, runs it until the coroutine is done, cancels the tasks

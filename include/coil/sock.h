@@ -34,9 +34,9 @@ COIL_BEGIN_DECLS
  * Python    loop.sock_accept
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_accept(int fd,
-                                               COIL_NULLABLE struct sockaddr *address_out,
-                                               COIL_NULLABLE socklen_t *length_in_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_sock_accept(int fd, COIL_NULLABLE struct sockaddr *address_out,
+                 COIL_NULLABLE socklen_t *length_in_out);
 
 /**
  * Connects a non-blocking socket.
@@ -51,8 +51,8 @@ COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_accept(int fd,
  * Python    loop.sock_connect
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_connect(int fd, const struct sockaddr *address,
-                                                socklen_t length);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_sock_connect(int fd, const struct sockaddr *address, socklen_t length);
 
 /**
  * Receives what is there, up to a limit.
@@ -83,7 +83,8 @@ COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_sock_recv(int fd, void *buf
  * Python    loop.sock_sendall
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_sendall(int fd, const void *data, size_t bytes);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_sendall(int fd, const void *data,
+                                                              size_t bytes);
 
 /**
  * Receives one datagram. What does not fit is dropped, as recvfrom(2) does.
@@ -100,9 +101,9 @@ COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_sendall(int fd, const void
  * Python    loop.sock_recvfrom, loop.sock_recvfrom_into
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_sock_recvfrom(int fd, void *buffer, size_t bytes,
-                                                     COIL_NULLABLE struct sockaddr *address_out,
-                                                     COIL_NULLABLE socklen_t *length_in_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t
+coil_sock_recvfrom(int fd, void *buffer, size_t bytes, COIL_NULLABLE struct sockaddr *address_out,
+                   COIL_NULLABLE socklen_t *length_in_out);
 
 /**
  * Sends one datagram.
@@ -118,9 +119,9 @@ COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_sock_recvfrom(int fd, void 
  * Python    loop.sock_sendto
  * Since     0.1
  */
-COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_sock_sendto(int fd, const void *data, size_t bytes,
-                                                   COIL_NULLABLE const struct sockaddr *address,
-                                                   socklen_t length);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t
+coil_sock_sendto(int fd, const void *data, size_t bytes,
+                 COIL_NULLABLE const struct sockaddr *address, socklen_t length);
 
 /**
  * Waits until any descriptor that can be polled (a pipe, a terminal, a timerfd, another library's socket) is

@@ -44,7 +44,10 @@ typedef struct coil_lock {
     struct coil__waitlist coil__waiting;
     bool coil__locked;
 } coil_lock;
-#define COIL_LOCK_INIT { { NULL }, false }
+#define COIL_LOCK_INIT                                                                             \
+    {                                                                                              \
+        { NULL }, false                                                                            \
+    }
 
 /**
  * Makes an unlocked lock, in your memory.
@@ -114,7 +117,10 @@ typedef struct coil_event {
     struct coil__waitlist coil__waiting;
     bool coil__set;
 } coil_event;
-#define COIL_EVENT_INIT { { NULL }, false }
+#define COIL_EVENT_INIT                                                                            \
+    {                                                                                              \
+        { NULL }, false                                                                            \
+    }
 
 /**
  * Makes an event that is not set, in your memory.
@@ -191,7 +197,13 @@ typedef struct coil_condition {
     coil_lock coil__own;
     struct coil__waitlist coil__waiting, coil__leaving;
 } coil_condition;
-#define COIL_CONDITION_INIT(lock) { (lock), COIL_LOCK_INIT, { NULL }, { NULL } }
+#define COIL_CONDITION_INIT(lock)                                                                  \
+    {                                                                                              \
+        (lock), COIL_LOCK_INIT, { NULL },                                                          \
+        {                                                                                          \
+            NULL                                                                                   \
+        }                                                                                          \
+    }
 
 /* Whether to go on: positive for yes, 0 for no, negative to fail with that code. Must not suspend. */
 typedef int (*coil_predicate)(void *arg);
@@ -311,8 +323,20 @@ typedef struct coil_semaphore {
 typedef coil_semaphore coil_bounded_semaphore; /* every coil_semaphore_ call takes it */
 
 /* slots: not negative */
-#define COIL_SEMAPHORE_INIT(slots)         { (slots), LONG_MAX, 0, { NULL }, { NULL } }
-#define COIL_BOUNDED_SEMAPHORE_INIT(slots) { (slots), (slots), 0, { NULL }, { NULL } }
+#define COIL_SEMAPHORE_INIT(slots)                                                                 \
+    {                                                                                              \
+        (slots), LONG_MAX, 0, { NULL },                                                            \
+        {                                                                                          \
+            NULL                                                                                   \
+        }                                                                                          \
+    }
+#define COIL_BOUNDED_SEMAPHORE_INIT(slots)                                                         \
+    {                                                                                              \
+        (slots), (slots), 0, { NULL },                                                             \
+        {                                                                                          \
+            NULL                                                                                   \
+        }                                                                                          \
+    }
 
 /**
  * Makes a semaphore, in your memory. A bounded one refuses to be released more often than it was

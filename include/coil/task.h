@@ -20,11 +20,14 @@ typedef struct coil_task_options {
     size_t size;                         /* sizeof(coil_task_options) */
     COIL_NULLABLE const char *name;      /* copied; NULL: Task-1, Task-2, ... */
     COIL_NULLABLE coil_context *context; /* run in this one; NULL: in a copy of the current one */
-    size_t stack_size;                   /* bytes, rounded up to a power of two from 16 KiB on; includes
+    size_t stack_size; /* bytes, rounded up to a power of two from 16 KiB on; includes
                                             the guard page; 0: the loop's default */
-    bool eager;                          /* run the first step at once, before the call returns */
+    bool eager;        /* run the first step at once, before the call returns */
 } coil_task_options;
-#define COIL_TASK_OPTIONS_INIT { sizeof(coil_task_options), NULL, NULL, 0, false }
+#define COIL_TASK_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        sizeof(coil_task_options), NULL, NULL, 0, false                                            \
+    }
 
 /**
  * Schedules a coroutine as a task of the running loop. Its first step runs in the next turn, in the

@@ -118,8 +118,10 @@ COIL_API COIL_ANY_THREAD size_t coil_testing_alloc_count(void);
 
 /* What happens at the point. */
 enum {
-    COIL_EXPLORE_CANCEL = 1,  /* the task is cancelled as it begins to wait, or before its first step */
-    COIL_EXPLORE_WOKEN = 2,   /* it is cancelled as it is woken: it has got what it waited for, and has
+    COIL_EXPLORE_CANCEL =
+        1, /* the task is cancelled as it begins to wait, or before its first step */
+    COIL_EXPLORE_WOKEN =
+        2, /* it is cancelled as it is woken: it has got what it waited for, and has
                                * not run yet */
     COIL_EXPLORE_TIMEOUT = 4, /* a timeout around the program expires as the task begins to wait */
     COIL_EXPLORE_ALLOC = 8,   /* an allocation of the library's fails; each one is a point */
@@ -128,15 +130,16 @@ enum {
 };
 
 typedef struct coil_explore_options {
-    size_t size;                     /* sizeof(coil_explore_options) */
-    unsigned modes;                  /* COIL_EXPLORE_... */
-    COIL_NULLABLE const char *name;  /* in what is printed; NULL: that of the program's coroutine */
-    COIL_NULLABLE const char *task;  /* whose points: a task's name; "*": every task's; NULL: the main
+    size_t size;                    /* sizeof(coil_explore_options) */
+    unsigned modes;                 /* COIL_EXPLORE_... */
+    COIL_NULLABLE const char *name; /* in what is printed; NULL: that of the program's coroutine */
+    COIL_NULLABLE const char
+        *task; /* whose points: a task's name; "*": every task's; NULL: the main
                                       * one's, which runs the program */
     /* Makes a coroutine that is run after the program, each time: it fails if something that should work
      * then does not. */
     COIL_NULLABLE coil_coro *(*check)(void *arg);
-    COIL_NULLABLE FILE *output;      /* NULL: stderr */
+    COIL_NULLABLE FILE *output; /* NULL: stderr */
 } coil_explore_options;
 #define COIL_EXPLORE_OPTIONS_INIT                                                                  \
     {                                                                                              \

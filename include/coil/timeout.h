@@ -41,7 +41,10 @@ typedef struct coil_timeout {
 } coil_timeout;
 
 /* For a limit that may be asked before it is entered; coil_timeout_enter does not need it. */
-#define COIL_TIMEOUT_INIT { { 0 }, NULL, NULL, 0, 0, false }
+#define COIL_TIMEOUT_INIT                                                                          \
+    {                                                                                              \
+        { 0 }, NULL, NULL, 0, 0, false                                                             \
+    }
 
 /**
  * Begins a stretch of code that may take a while but not longer: so many seconds from now, or until a

@@ -163,17 +163,50 @@ COIL_END_DECLS
  * is an integer to _Generic; say coil_bool(x) if it matters. A text is borrowed: one in a local array must
  * not leave its function this way (coil_string_copy). */
 #ifdef __cplusplus
-static inline coil_value coil_v(bool x) { return coil_bool(x); }
-static inline coil_value coil_v(int x) { return coil_int(x); }
-static inline coil_value coil_v(unsigned x) { return coil_int(x); }
-static inline coil_value coil_v(long x) { return coil_int(x); }
-static inline coil_value coil_v(unsigned long x) { return coil_int((int64_t)x); }
-static inline coil_value coil_v(long long x) { return coil_int(x); }
-static inline coil_value coil_v(unsigned long long x) { return coil_int((int64_t)x); }
-static inline coil_value coil_v(double x) { return coil_double(x); }
-static inline coil_value coil_v(const char *x) { return coil_string(x); }
-static inline coil_value coil_v(const void *x) { return coil_pointer(x); }
-static inline coil_value coil_v(coil_value x) { return x; }
+static inline coil_value coil_v(bool x)
+{
+    return coil_bool(x);
+}
+static inline coil_value coil_v(int x)
+{
+    return coil_int(x);
+}
+static inline coil_value coil_v(unsigned x)
+{
+    return coil_int(x);
+}
+static inline coil_value coil_v(long x)
+{
+    return coil_int(x);
+}
+static inline coil_value coil_v(unsigned long x)
+{
+    return coil_int((int64_t)x);
+}
+static inline coil_value coil_v(long long x)
+{
+    return coil_int(x);
+}
+static inline coil_value coil_v(unsigned long long x)
+{
+    return coil_int((int64_t)x);
+}
+static inline coil_value coil_v(double x)
+{
+    return coil_double(x);
+}
+static inline coil_value coil_v(const char *x)
+{
+    return coil_string(x);
+}
+static inline coil_value coil_v(const void *x)
+{
+    return coil_pointer(x);
+}
+static inline coil_value coil_v(coil_value x)
+{
+    return x;
+}
 #else
 static inline coil_value coil__v_same(coil_value value)
 {

@@ -57,11 +57,9 @@ COIL_API COIL_MAY_SUSPEND int coil_gather_array(COIL_NULLABLE coil_value *result
 #define coil_gather(results, ...)         COIL__GATHER(results, 0, __VA_ARGS__)
 #define coil_gather_collect(results, ...) COIL__GATHER(results, COIL_GATHER_COLLECT, __VA_ARGS__)
 #define COIL__GATHER(results, flags, ...)                                                          \
-    coil_gather_array(results,                                                                     \
-                      (void *[]){ COIL__LIST(COIL__AWAITABLE, __VA_ARGS__) },                      \
-                      sizeof((void *[]){ COIL__LIST(COIL__AWAITABLE, __VA_ARGS__) }) /             \
-                          sizeof(void *),                                                          \
-                      flags)
+    coil_gather_array(                                                                             \
+        results, (void *[]){ COIL__LIST(COIL__AWAITABLE, __VA_ARGS__) },                           \
+        sizeof((void *[]){ COIL__LIST(COIL__AWAITABLE, __VA_ARGS__) }) / sizeof(void *), flags)
 
 /**
  * The future behind gather: to await later, to give to another gather, to cancel. Its result is a list.

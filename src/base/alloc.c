@@ -24,7 +24,8 @@ static void malloc_release(void *memory, void *arg)
     free(memory);
 }
 
-static const coil_allocator malloc_allocator = { malloc_alloc, malloc_resize, malloc_release, NULL };
+static const coil_allocator malloc_allocator = { malloc_alloc, malloc_resize, malloc_release,
+                                                 NULL };
 static coil_allocator allocator = { malloc_alloc, malloc_resize, malloc_release, NULL };
 static atomic_size_t blocks;
 

@@ -39,7 +39,7 @@ void coil__cache_init(struct coil__cache *cache)
 
 void coil__cache_fini(struct coil__cache *cache)
 {
-    for (size_t class = 0; class < COIL__CACHE_CLASSES; class++) {
+    for (size_t class = 0; class < COIL__CACHE_CLASSES; class ++) {
         void *block = cache->classes[class].free;
         while (block) {
             void *next = *(void **)block;

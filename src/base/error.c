@@ -484,7 +484,7 @@ int coil_error_catch_if(int rc, coil_error_predicate matches, void *arg, coil_er
     *caught_out = caught;
     if (parts.rest)
         return coil__fail_own(parts.rest); /* only a group is divided: this is a new one */
-    drop_code(current_chain(), rc); /* dealt with */
+    drop_code(current_chain(), rc);        /* dealt with */
     return 0;
 }
 

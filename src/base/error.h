@@ -27,7 +27,7 @@ struct coil_error {
     coil_error *cause; /* owned */
     int code;
     int64_t detail;
-    char *message; /* owned; NULL: none */
+    char *message;       /* owned; NULL: none */
     coil_error **errors; /* of a group: owned, with what they point to */
     size_t error_count;
     unsigned frame_count;

@@ -5,7 +5,9 @@
 
 #include <stddef.h>
 
-enum { COIL__PLACE_BYTES = 512 };
+enum {
+    COIL__PLACE_BYTES = 512
+};
 
 /* Writes the file, the offset that addr2line wants, and the symbol, if there is one. Returns text. */
 const char *coil__place_describe(const void *address, char text[COIL__PLACE_BYTES]);

@@ -27,12 +27,12 @@ void coil__embed_update(coil_loop *loop)
 {
     if (loop->embed_fd < 0)
         return;
-    bool at_once = loop->next.head || coil__inbox_pending(&loop->inbox) || (loop->slow & COIL__SLOW_STOP);
+    bool at_once = loop->next.head || coil__inbox_pending(&loop->inbox) ||
+                   (loop->slow & COIL__SLOW_STOP);
     set_timer(loop, at_once ? 1 : coil__timer_heap_next(&loop->timers));
     /* Between steps the host sleeps for the loop: senders must wake the descriptor. */
     atomic_store(&loop->sleeping, true);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (coil__inbox_pending(&loop->inbox))
+    if (coil__inbox_pending_at_last(&loop->inbox))
         set_timer(loop, 1);
 }
 

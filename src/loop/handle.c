@@ -105,7 +105,8 @@ void coil__handles_drop(struct coil__ready *chain)
             release_arg(handle); /* it will never run, however long somebody keeps the handle */
             coil__unref(&handle->object);
         } else if (chain->run) {
-            chain->run(chain); /* the library's own: gives back what it holds, and runs no user code */
+            chain->run(
+                chain); /* the library's own: gives back what it holds, and runs no user code */
         }
         chain = next;
     }
@@ -129,7 +130,7 @@ int coil__context_for(const coil_call_options *options, coil_context **context_o
 /* A handle for fn, with its context, idle; NULL with the code in *rc. Inline, as is the rest of the way:
  * the calls without options are then as short as they can be (measured: 8 of 24 ns). */
 static COIL_ALWAYS_INLINE coil_handle *handle_new(coil_loop *loop, coil_callback fn, void *arg,
-                               const coil_call_options *options, int *rc)
+                                                  const coil_call_options *options, int *rc)
 {
     *rc = coil__loop_open_for_work(loop);
     if (COIL_UNLIKELY(*rc < 0))
@@ -163,8 +164,7 @@ static COIL_ALWAYS_INLINE void give_out(coil_handle *handle, coil_handle **handl
 }
 
 static COIL_ALWAYS_INLINE int call_soon(coil_loop *loop, coil_callback fn, void *arg,
-                                        const coil_call_options *options,
-                                        coil_handle **handle_out)
+                                        const coil_call_options *options, coil_handle **handle_out)
 {
     loop = coil__loop_or_running(loop);
     if (COIL_UNLIKELY(!loop))
@@ -180,8 +180,9 @@ static COIL_ALWAYS_INLINE int call_soon(coil_loop *loop, coil_callback fn, void 
     return 0;
 }
 
-static COIL_ALWAYS_INLINE int call_at_ns(coil_loop *loop, int64_t due_ns, coil_callback fn, void *arg,
-                      const coil_call_options *options, coil_handle **handle_out)
+static COIL_ALWAYS_INLINE int call_at_ns(coil_loop *loop, int64_t due_ns, coil_callback fn,
+                                         void *arg, const coil_call_options *options,
+                                         coil_handle **handle_out)
 {
     int rc;
     coil_handle *handle = handle_new(loop, fn, arg, options, &rc);
@@ -200,8 +201,7 @@ static COIL_ALWAYS_INLINE int call_at_ns(coil_loop *loop, int64_t due_ns, coil_c
 }
 
 static COIL_ALWAYS_INLINE int call_later(coil_loop *loop, double delay, coil_callback fn, void *arg,
-                                         const coil_call_options *options,
-                                         coil_handle **handle_out)
+                                         const coil_call_options *options, coil_handle **handle_out)
 {
     loop = coil__loop_or_running(loop);
     if (COIL_UNLIKELY(!loop))

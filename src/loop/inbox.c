@@ -63,7 +63,8 @@ void coil__inbox_fini(struct coil__inbox *inbox)
 {
     free_segments(inbox->head);
     free_segments(inbox->spares);
-    (void)pthread_mutex_destroy(&inbox->growing); /* nobody holds it: the loop's last reference has gone */
+    (void)pthread_mutex_destroy(
+        &inbox->growing); /* nobody holds it: the loop's last reference has gone */
 }
 
 /* ---- sending ------------------------------------------------------------------------------------ */
@@ -134,6 +135,8 @@ int coil_call_soon_threadsafe_with(coil_loop *loop, coil_callback fn, void *arg,
 {
     if (coil__thread.loop == loop) /* its own thread: in order with what that queues otherwise */
         return coil_call_soon_with(loop, fn, arg, options, NULL);
+    if (COIL_UNLIKELY(!fn))
+        return coil__fail(COIL_EINVAL, "no callback");
     coil_context *context;
     int rc = coil__context_for(options, &context);
     if (COIL_UNLIKELY(rc < 0))

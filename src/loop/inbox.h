@@ -8,7 +8,8 @@
 
 enum {
     COIL__SEGMENT_POSTS = 254, /* with the link and the rest a segment fills 8 KiB */
-    COIL__INBOX_DRAIN_MAX = 4096, /* taken in one turn, so that a flood does not keep the loop from I/O */
+    COIL__INBOX_DRAIN_MAX =
+        4096, /* taken in one turn, so that a flood does not keep the loop from I/O */
 };
 
 /* One call. `fn` is written last: a slot without it is not there yet. */
@@ -23,15 +24,15 @@ struct coil__segment {
     /* The last is the link: its `fn` is set when `next` is, so that it looks like one more post. */
     struct coil__post posts[COIL__SEGMENT_POSTS + 1];
     struct coil__segment *next; /* the one behind it; of a spare one, the next spare */
-    atomic_uint claimed;        /* slots given out; COIL__SEGMENT_POSTS and more: it takes no more */
+    atomic_uint claimed; /* slots given out; COIL__SEGMENT_POSTS and more: it takes no more */
 };
 
 struct coil__inbox {
-    struct coil__post *first;   /* the loop's: the oldest slot not taken yet */
-    struct coil__segment *head; /* the loop's: the segment it lies in */
+    struct coil__post *first;             /* the loop's: the oldest slot not taken yet */
+    struct coil__segment *head;           /* the loop's: the segment it lies in */
     _Atomic(struct coil__segment *) tail; /* where senders claim slots */
-    atomic_int wakers;          /* senders that are about to use the backend */
-    pthread_mutex_t growing;    /* guards what follows, and putting a segment behind the tail */
+    atomic_int wakers;                    /* senders that are about to use the backend */
+    pthread_mutex_t growing;      /* guards what follows, and putting a segment behind the tail */
     struct coil__segment *spares; /* emptied; kept for the next that are needed */
     bool closed;
 };
@@ -43,6 +44,12 @@ void coil__inbox_fini(struct coil__inbox *inbox);
 static inline bool coil__inbox_pending(const struct coil__inbox *inbox)
 {
     return atomic_load_explicit(&inbox->first->fn, memory_order_acquire) != NULL;
+}
+
+/* The last look before sleeping, after loop->sleeping has been set: see inbox.c for the order. */
+static inline bool coil__inbox_pending_at_last(const struct coil__inbox *inbox)
+{
+    return atomic_load(&inbox->first->fn) != NULL;
 }
 
 /* Queues what other threads have posted. What there is no memory for stays for the next time. */

@@ -116,8 +116,7 @@ static void poll_real(coil_loop *loop, int64_t limit_ns)
     if (timeout_ns > 0) {
         /* See inbox.c: first the flag, then the last look. The same goes for SIGINT's handler. */
         atomic_store(&loop->sleeping, true);
-        atomic_thread_fence(memory_order_seq_cst);
-        if (coil__inbox_pending(&loop->inbox) || atomic_load(&loop->interrupts) > 0)
+        if (coil__inbox_pending_at_last(&loop->inbox) || atomic_load(&loop->interrupts) > 0)
             timeout_ns = 0;
     }
     wait_for_completions(loop, timeout_ns);
@@ -135,8 +134,7 @@ static void poll_virtual(coil_loop *loop)
         return;
     if (loop->outside > 0) {
         atomic_store(&loop->sleeping, true);
-        atomic_thread_fence(memory_order_seq_cst);
-        if (!coil__inbox_pending(&loop->inbox))
+        if (!coil__inbox_pending_at_last(&loop->inbox))
             wait_for_completions(loop, COIL__FOREVER_NS);
         atomic_store(&loop->sleeping, false);
     } else if (due != COIL__FOREVER_NS) {
@@ -156,7 +154,8 @@ struct coil__thread coil__loop_enter(coil_loop *loop)
     coil__thread.task = NULL;
     coil__thread.driver = NULL;
     coil__thread.cache = &loop->cache;
-    coil__thread.errors = NULL; /* what callbacks fail with does not displace the caller's records */
+    coil__thread.errors =
+        NULL; /* what callbacks fail with does not displace the caller's records */
     return old;
 }
 
@@ -279,7 +278,7 @@ static void loop_destroy(void *object)
                                .event = COIL_EVENT_UNCLOSED_LOOP,
                                .message = "a loop was released without being closed" };
         coil__log(loop, COIL_LOG_WARNING, &report);
-        loop->object.refs = 1; /* what close ends may refer to the loop */
+        loop->object.refs = 1;       /* what close ends may refer to the loop */
         (void)coil_loop_close(loop); /* cannot fail: it does not run */
         if (--loop->object.refs > 0)
             return; /* somebody's future keeps it */
@@ -404,8 +403,7 @@ int coil__loop_check_open(coil_loop *loop)
 {
     if (COIL_UNLIKELY(loop->closed))
         return refuse_loop(loop, COIL_ECLOSED, "is closed");
-    if (COIL_UNLIKELY(loop->debug) && loop->running &&
-        !pthread_equal(loop->thread, pthread_self()))
+    if (COIL_UNLIKELY(loop->debug) && loop->running && !pthread_equal(loop->thread, pthread_self()))
         return refuse_loop(loop, COIL_EWRONGTHREAD, "runs in another thread");
     return 0;
 }

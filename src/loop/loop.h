@@ -24,10 +24,10 @@
 
 /* Why a turn, or a step, cannot take the short way. */
 enum coil__slow {
-    COIL__SLOW_TRACE = 1,   /* hooks are attached */
-    COIL__SLOW_DEBUG = 2,   /* steps are timed */
-    COIL__SLOW_VIRTUAL = 4, /* the clock is virtual: every turn polls */
-    COIL__SLOW_STOP = 8,    /* the turn is the last one */
+    COIL__SLOW_TRACE = 1,    /* hooks are attached */
+    COIL__SLOW_DEBUG = 2,    /* steps are timed */
+    COIL__SLOW_VIRTUAL = 4,  /* the clock is virtual: every turn polls */
+    COIL__SLOW_STOP = 8,     /* the turn is the last one */
     COIL__SLOW_SHUFFLE = 16, /* a batch is put into another order before it runs */
 };
 #define COIL__SLOW_STEPS (COIL__SLOW_TRACE | COIL__SLOW_DEBUG)
@@ -60,10 +60,10 @@ struct coil_loop {
     coil_context *callback_context; /* of the callback that is running */
 
     /* Polling. */
-    atomic_bool sleeping; /* a sender must wake the backend */
-    int64_t now_ns;       /* at the last poll; of a virtual clock, the time */
-    int turns;            /* turns_left starts here: adapts to how long they take */
-    int outside;          /* virtual clock: work that goes on elsewhere */
+    atomic_bool sleeping;          /* a sender must wake the backend */
+    int64_t now_ns;                /* at the last poll; of a virtual clock, the time */
+    int turns;                     /* turns_left starts here: adapts to how long they take */
+    int outside;                   /* virtual clock: work that goes on elsewhere */
     struct coil__shuffle *shuffle; /* NULL: batches stay as they are */
 
     /* Life. */
@@ -71,12 +71,12 @@ struct coil_loop {
     bool has_run;
     unsigned runs; /* counts them: what was meant to stop one must not stop the next */
     bool unguarded_reported;
-    bool single; /* coil_loop_step: a turn must not run into the next */
-    int leave_code;           /* COIL_EEXIT...: leave at once with it */
+    bool single;    /* coil_loop_step: a turn must not run into the next */
+    int leave_code; /* COIL_EEXIT...: leave at once with it */
     coil_error *leave_error;
-    pthread_t thread;         /* the one that runs it, while it runs */
-    const void *made_at;      /* return address of the call that made it */
-    atomic_int interrupts;    /* SIGINTs that no turn has looked at yet */
+    pthread_t thread;      /* the one that runs it, while it runs */
+    const void *made_at;   /* return address of the call that made it */
+    atomic_int interrupts; /* SIGINTs that no turn has looked at yet */
     void (*on_interrupt)(coil_loop *loop, void *arg);
     void *on_interrupt_arg;
 
@@ -86,7 +86,7 @@ struct coil_loop {
     size_t default_stack_bytes;
     coil_task_factory task_factory;
     void *task_factory_arg;
-    struct coil__link coros; /* made under this loop, and neither awaited nor closed yet */
+    struct coil__link coros;      /* made under this loop, and neither awaited nor closed yet */
     struct coil__link generators; /* that have begun and not ended */
     struct coil__link operations; /* tasks that wait for a descriptor */
 
@@ -100,7 +100,7 @@ struct coil_loop {
     double slow_callback_seconds;
     int64_t step_began_ns; /* debug mode */
     struct coil__link tracers;
-    coil_task *waker; /* for tracers: whose end is waking others, while no task runs */
+    coil_task *waker;             /* for tracers: whose end is waking others, while no task runs */
     int embed_fd, embed_timer_fd; /* -1 until coil_loop_fd is called */
 };
 
@@ -156,8 +156,7 @@ void coil__loop_kick(coil_loop *loop);
 static inline bool coil__loop_next_batch(coil_loop *loop)
 {
     if (COIL_UNLIKELY((loop->slow & COIL__SLOW_TURNS) != 0) || !loop->next.head ||
-        --loop->turns_left <= 0 ||
-        COIL_UNLIKELY(coil__inbox_pending(&loop->inbox)))
+        --loop->turns_left <= 0 || COIL_UNLIKELY(coil__inbox_pending(&loop->inbox)))
         return false;
     loop->batch = coil__queue_take_all(&loop->next);
     return true;
@@ -221,7 +220,6 @@ void coil__handles_drop(struct coil__ready *chain);
 void coil__loop_drop_ready(coil_loop *loop);
 
 /* ---- other parts of the loop -------------------------------------------------------------------- */
-
 
 /* Lets tasks of the batch change places. Called only if loop->slow says so. */
 void coil__shuffle_batch(coil_loop *loop);

@@ -6,7 +6,10 @@
 #include "base/error.h"
 #include "platform/clock.h"
 
-enum { ARITY = 4, FIRST_ROOM = 64 };
+enum {
+    ARITY = 4,
+    FIRST_ROOM = 64
+};
 
 void coil__timer_heap_init(struct coil__timer_heap *heap)
 {

@@ -27,7 +27,8 @@ struct coil__timer_slot {
 struct coil__timer_heap {
     struct coil__timer_slot *slots;
     uint32_t count, room;
-    uint32_t next_seq; /* wraps: only timers armed within half its range of one another compare right */
+    uint32_t
+        next_seq; /* wraps: only timers armed within half its range of one another compare right */
 };
 
 void coil__timer_heap_init(struct coil__timer_heap *heap);

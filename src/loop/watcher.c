@@ -5,7 +5,11 @@
 #include <string.h>
 #include "base/error.h"
 
-enum { READER, WRITER, DIRECTIONS };
+enum {
+    READER,
+    WRITER,
+    DIRECTIONS
+};
 
 struct watcher {
     struct coil__op op;
@@ -65,8 +69,8 @@ static int make_room(coil_loop *loop, int fd)
         return coil__fail(-EBADF, "descriptor %d", fd);
     int count = fd < 32 ? 64 : fd * 2;
     for (int direction = 0; direction < DIRECTIONS; direction++) {
-        struct watcher **grown =
-            coil__realloc(all->by_fd[direction], (size_t)count * sizeof *grown);
+        struct watcher **grown = coil__realloc(all->by_fd[direction],
+                                               (size_t)count * sizeof *grown);
         if (!grown)
             return coil__fail_plain(COIL_ENOMEM);
         memset(grown + all->count, 0, (size_t)(count - all->count) * sizeof *grown);

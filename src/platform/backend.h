@@ -20,16 +20,16 @@
 #include <sys/socket.h>
 
 enum coil__op_kind {
-    COIL__OP_READABLE,  /* completes when reading would not block (or: error, hang-up); result 0 */
+    COIL__OP_READABLE, /* completes when reading would not block (or: error, hang-up); result 0 */
     COIL__OP_WRITABLE,
-    COIL__OP_READ,      /* read(2); result: bytes, 0 at the end */
-    COIL__OP_WRITE,     /* write(2); raises SIGPIPE, as that does, where nobody reads any more */
-    COIL__OP_RECV,      /* recv(2) with io.flags; zero-length buffers complete at once with 0 */
-    COIL__OP_SEND,      /* send(2) with io.flags | MSG_NOSIGNAL */
+    COIL__OP_READ,  /* read(2); result: bytes, 0 at the end */
+    COIL__OP_WRITE, /* write(2); raises SIGPIPE, as that does, where nobody reads any more */
+    COIL__OP_RECV,  /* recv(2) with io.flags; zero-length buffers complete at once with 0 */
+    COIL__OP_SEND,  /* send(2) with io.flags | MSG_NOSIGNAL */
     COIL__OP_RECVMSG,
-    COIL__OP_SENDMSG,   /* flags | MSG_NOSIGNAL */
-    COIL__OP_ACCEPT,    /* accept4(SOCK_NONBLOCK | SOCK_CLOEXEC); result: the new descriptor */
-    COIL__OP_CONNECT,   /* connect(2) and, if in progress, SO_ERROR when writable; result 0.
+    COIL__OP_SENDMSG, /* flags | MSG_NOSIGNAL */
+    COIL__OP_ACCEPT,  /* accept4(SOCK_NONBLOCK | SOCK_CLOEXEC); result: the new descriptor */
+    COIL__OP_CONNECT, /* connect(2) and, if in progress, SO_ERROR when writable; result 0.
                            -EINVAL if the socket is in blocking mode. One that was cancelled goes on
                            in the kernel until the socket is closed */
 };
@@ -37,54 +37,67 @@ enum coil__op_kind {
 struct coil__op {
     /* Filled in by the submitter. */
     uint8_t kind;
-    int     fd;
+    int fd;
     union {
-        struct { void *data; size_t bytes; int flags; } io;             /* READ..SEND */
-        struct { struct msghdr *header; int flags; } msg;
-        struct { struct sockaddr *address; socklen_t *length; } accept; /* both may be NULL */
-        struct { const struct sockaddr *address; socklen_t length; } connect;
+        struct {
+            void *data;
+            size_t bytes;
+            int flags;
+        } io; /* READ..SEND */
+        struct {
+            struct msghdr *header;
+            int flags;
+        } msg;
+        struct {
+            struct sockaddr *address;
+            socklen_t *length;
+        } accept; /* both may be NULL */
+        struct {
+            const struct sockaddr *address;
+            socklen_t length;
+        } connect;
     };
     void (*done)(struct coil__op *op);
 
     /* The backend's. */
-    int64_t result;                 /* valid once done: count, descriptor, 0, or -errno */
-    bool    pending;                /* between submit and done */
-    bool    started;                /* CONNECT: the first connect(2) has been made */
-    bool    nonblocking;            /* READ, WRITE, ACCEPT: O_NONBLOCK was found set */
-    struct coil__op *next, **link;  /* *link == op while queued */
+    int64_t result;                /* valid once done: count, descriptor, 0, or -errno */
+    bool pending;                  /* between submit and done */
+    bool started;                  /* CONNECT: the first connect(2) has been made */
+    bool nonblocking;              /* READ, WRITE, ACCEPT: O_NONBLOCK was found set */
+    struct coil__op *next, **link; /* *link == op while queued */
 };
 
 enum {
-    COIL__OP_PENDING = 0,  /* submit: done will be called. cancel: not gone yet, done will be called
+    COIL__OP_PENDING = 0, /* submit: done will be called. cancel: not gone yet, done will be called
                               with -ECANCELED or, if it was too late, with the true result */
-    COIL__OP_READY = 1,    /* submit: completed on the spot; result is set, done is not called */
-    COIL__OP_GONE = 2,     /* cancel: taken back; done will not be called */
+    COIL__OP_READY = 1,   /* submit: completed on the spot; result is set, done is not called */
+    COIL__OP_GONE = 2,    /* cancel: taken back; done will not be called */
 };
 
 struct coil__backend;
 
 struct coil__backend_ops {
-    const char *name;                   /* as in COIL_BACKEND= */
+    const char *name; /* as in COIL_BACKEND= */
 
     /* Returns 0 or -errno. */
-    int  (*open)(struct coil__backend **backend_out);
+    int (*open)(struct coil__backend **backend_out);
     /* No operation may be pending. */
     void (*close)(struct coil__backend *backend);
 
     /* COIL__OP_READY, COIL__OP_PENDING, or -errno if the backend cannot take it (the operation was
      * not started: ENOMEM, ENOSPC (epoll watches)...). A failing system call of the operation itself
      * is COIL__OP_READY with a negative result. A bad descriptor is -EBADF either way. */
-    int  (*submit)(struct coil__backend *backend, struct coil__op *op);
+    int (*submit)(struct coil__backend *backend, struct coil__op *op);
 
     /* Only for a pending operation. COIL__OP_GONE or COIL__OP_PENDING. */
-    int  (*cancel)(struct coil__backend *backend, struct coil__op *op);
+    int (*cancel)(struct coil__backend *backend, struct coil__op *op);
 
     /* Waits until something completed, wake() was called, or timeout_ns has gone by (0: only look;
      * COIL__FOREVER_NS: no limit), and calls done for what completed. Returns 0, or -errno where
      * the kernel refused (EINTR is not an error). May return 0 early with nothing done: after a
      * signal, or where the kernel reported what turned out to be nothing. Not to be called from a
      * done. */
-    int  (*wait)(struct coil__backend *backend, int64_t timeout_ns);
+    int (*wait)(struct coil__backend *backend, int64_t timeout_ns);
 
     /* Makes the current or next wait return at once. Any thread, signal handlers. */
     void (*wake)(struct coil__backend *backend);
@@ -95,7 +108,7 @@ struct coil__backend_ops {
     void (*forget)(struct coil__backend *backend, int fd);
 
     /* A descriptor that polls readable when wait() has something to do; -ENOTSUP if there is none. */
-    int  (*poll_fd)(struct coil__backend *backend);
+    int (*poll_fd)(struct coil__backend *backend);
 
     /* Operations submitted and not yet done. */
     size_t (*pending)(struct coil__backend *backend);

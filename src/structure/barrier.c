@@ -105,7 +105,8 @@ static int pass(coil_barrier *barrier)
 static int leave_with(coil_barrier *barrier, int rc)
 {
     if (rc != COIL_ECLOSED)
-        (void)coil_condition_release(&barrier->coil__condition); /* fails only in a task being closed */
+        (void)coil_condition_release(
+            &barrier->coil__condition); /* fails only in a task being closed */
     return rc;
 }
 

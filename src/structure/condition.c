@@ -72,7 +72,8 @@ int coil__condition_wait(coil_condition *condition, const char *operation)
 
     /* The place is kept until the lock is there again: the condition could be destroyed meanwhile. */
     struct coil__parked place;
-    rc = coil__park_and_stay(&place, &condition->coil__waiting, &condition->coil__leaving, operation);
+    rc = coil__park_and_stay(&place, &condition->coil__waiting, &condition->coil__leaving,
+                             operation);
     if (!coil__park_happened(rc))
         return rc;
     int again = acquire_again(lock, &rc);

@@ -14,7 +14,9 @@
 
 /* Nobody will ask for the results: those of children made here go with the children. Collected errors are
  * made into values all the same, which counts as looking at them. */
-enum { DISCARD = 1 << 16 };
+enum {
+    DISCARD = 1 << 16
+};
 
 struct child {
     struct coil__waiter waiter;
@@ -358,8 +360,9 @@ int coil_gather_array(coil_value *results, void *const *awaitables, size_t count
         coil__awaitables_drop(awaitables, 0, count);
         return coil__fail(COIL_ENOTASK, "gather outside a task");
     }
-    coil_future *future = coil_gather_future(coil__thread.loop, awaitables, count,
-                                             results || (flags & COIL_GATHER_COLLECT) ? flags : flags | DISCARD);
+    coil_future *future = coil_gather_future(
+        coil__thread.loop, awaitables, count,
+        results || (flags & COIL_GATHER_COLLECT) ? flags : flags | DISCARD);
     if (!future)
         return coil_error_last();
     int rc = coil_await(future, NULL);

@@ -28,9 +28,9 @@ enum gen_state {
 };
 
 enum gen_flag {
-    GEN_KEPT = 1,         /* dropped half-way, and the loop has a reference until it is closed */
-    GEN_TAKEN = 2,        /* coil_shutdown_asyncgens closes it */
-    GEN_IGNORED = 4,      /* yielded while it was being closed: when it is dropped, it is given up */
+    GEN_KEPT = 1,    /* dropped half-way, and the loop has a reference until it is closed */
+    GEN_TAKEN = 2,   /* coil_shutdown_asyncgens closes it */
+    GEN_IGNORED = 4, /* yielded while it was being closed: when it is dropped, it is given up */
     GEN_ENDED_BY_END = 8, /* its body returned COIL_EEND */
 };
 
@@ -42,11 +42,12 @@ struct coil_gen {
     coil_gen *outer;              /* the same: what it consumes this one from; NULL: no generator */
     coil_value *out;              /* the consumer's, who may want none (NULL) */
     coil_value *sent_out;         /* the same of the body; while no task is inside */
-    coil_loop *loop;         /* borrowed from the first item on: its end ends the generator */
-    struct coil__link link;  /* in loop->generators while there is a stack */
-    coil_task *closer;       /* closes it since it was dropped; borrowed until that task is done */
+    coil_loop *loop;              /* borrowed from the first item on: its end ends the generator */
+    struct coil__link link;       /* in loop->generators while there is a stack */
+    coil_task *closer; /* closes it since it was dropped; borrowed until that task is done */
     coil_async_iterator iterator;
-    struct coil_coro coro; /* what the task shows for the body, and the arguments; must be the last */
+    struct coil_coro
+        coro; /* what the task shows for the body, and the arguments; must be the last */
 };
 
 /* ---- life --------------------------------------------------------------------------------------- */
@@ -110,7 +111,8 @@ static const char *name_of(const coil_gen *gen)
 static int refuse_end(coil_gen *gen)
 {
     gen->object.flags |= GEN_ENDED_BY_END;
-    return coil_raise_from(COIL_EEND, COIL_ERUNTIME, "generator '%s' returned COIL_EEND", name_of(gen));
+    return coil_raise_from(COIL_EEND, COIL_ERUNTIME, "generator '%s' returned COIL_EEND",
+                           name_of(gen));
 }
 
 /* The body is left: the task is the consumer's again. */
@@ -191,7 +193,8 @@ int coil_yield(coil_value value, coil_value *sent_out)
         drop_inside(gen);
     else
         gen->object.refs--;
-    return coil__fiber_switch_code(&gen->sp, gen->stack, gen->consumer.sp, gen->consumer.stack, 0, false);
+    return coil__fiber_switch_code(&gen->sp, gen->stack, gen->consumer.sp, gen->consumer.stack, 0,
+                                   false);
 }
 
 /* ---- running the body --------------------------------------------------------------------------- */
@@ -222,8 +225,8 @@ static inline int resume(coil_gen *gen, struct coil__task *task, int code, coil_
     task->future.generator = gen;
     task->stack = gen->stack;
     task->innermost = &gen->coro;
-    return coil__fiber_switch_code(&gen->consumer.sp, gen->consumer.stack, gen->sp, gen->stack, code,
-                                   false);
+    return coil__fiber_switch_code(&gen->consumer.sp, gen->consumer.stack, gen->sp, gen->stack,
+                                   code, false);
 }
 
 /* 0 if the task can go in. */
@@ -327,7 +330,8 @@ int coil_gen_close(coil_gen *gen)
     rc = resume(gen, task, coil__fail_plain(COIL_ECLOSING), NULL);
     if (rc == 0) {
         gen->object.flags |= GEN_IGNORED;
-        rc = coil__fail(COIL_ERUNTIME, "generator '%s' goes on yielding while it is closed", name_of(gen));
+        rc = coil__fail(COIL_ERUNTIME, "generator '%s' goes on yielding while it is closed",
+                        name_of(gen));
     } else if (rc == COIL_EEND || rc == COIL_ECLOSING) {
         rc = 0;
     }
@@ -389,8 +393,8 @@ static void drop_closer(void *args)
     coil__unref(&gen->object);
 }
 
-static const coil_coro_type close_dropped = { "coil_gen_close", run_close_dropped, __FILE__, __LINE__,
-                                              drop_closer };
+static const coil_coro_type close_dropped = { "coil_gen_close", run_close_dropped, __FILE__,
+                                              __LINE__, drop_closer };
 
 static int make_closing_task(void *arg)
 {
@@ -447,12 +451,14 @@ static const coil_coro_type close_type = { "coil_gen_close", run_close, __FILE__
 static size_t count_generators(const coil_loop *loop)
 {
     size_t count = 0;
-    for (struct coil__link *link = loop->generators.next; link != &loop->generators; link = link->next)
+    for (struct coil__link *link = loop->generators.next; link != &loop->generators;
+         link = link->next)
         count++;
     return count;
 }
 
-static void report_failures(coil_loop *loop, coil_gen *const *gens, size_t count, coil_value results)
+static void report_failures(coil_loop *loop, coil_gen *const *gens, size_t count,
+                            coil_value results)
 {
     for (size_t i = 0; i < count; i++) {
         coil_value result = coil_list_at(results.list, i);
@@ -507,7 +513,8 @@ int coil_shutdown_asyncgens(void)
     coil_gen **gens = coil__alloc(count * 2 * sizeof *gens);
     if (!gens)
         return coil__fail_plain(COIL_ENOMEM);
-    for (struct coil__link *link = loop->generators.next; link != &loop->generators; link = link->next)
+    for (struct coil__link *link = loop->generators.next; link != &loop->generators;
+         link = link->next)
         gens[n++] = coil_ref(COIL__CONTAINER(link, coil_gen, link));
     int rc = close_all(loop, gens, count, (void **)(gens + count));
     for (size_t i = 0; i < count; i++) {
@@ -532,8 +539,8 @@ static int run_close_at_once(void *args, coil_value *coil_result)
     return 0;
 }
 
-static const coil_coro_type close_at_once = { "coil_gen_close", run_close_at_once, __FILE__, __LINE__,
-                                              NULL };
+static const coil_coro_type close_at_once = { "coil_gen_close", run_close_at_once, __FILE__,
+                                              __LINE__, NULL };
 
 void coil__loop_close_generators(coil_loop *loop)
 {
@@ -591,7 +598,8 @@ int coil_scope_enter(coil_scope *scope, coil_gen *gen, coil_value *value_out)
         return 0;
     }
     if (rc == COIL_EEND)
-        rc = coil__fail(COIL_ERUNTIME, "generator '%s' of a scope ended without an item", name_of(gen));
+        rc = coil__fail(COIL_ERUNTIME, "generator '%s' of a scope ended without an item",
+                        name_of(gen));
     coil__unref(&gen->object);
     return rc;
 }
@@ -601,14 +609,17 @@ static int refuse_second_item(coil_gen *gen, coil_value *item)
 {
     coil_value_clear(item);
     int rc = coil_gen_close(gen);
-    return rc < 0 ? rc : coil__fail(COIL_ERUNTIME, "generator '%s' of a scope yields twice", name_of(gen));
+    return rc < 0
+               ? rc
+               : coil__fail(COIL_ERUNTIME, "generator '%s' of a scope yields twice", name_of(gen));
 }
 
 int coil_scope_exit(coil_scope *scope, int rc)
 {
     coil_gen *gen = scope->coil__gen;
     if (!gen)
-        return rc < 0 ? rc : coil__fail(COIL_ERUNTIME, "the scope was not entered, or has been left");
+        return rc < 0 ? rc
+                      : coil__fail(COIL_ERUNTIME, "the scope was not entered, or has been left");
     scope->coil__gen = NULL;
     coil_value item = coil_nil();
     int how = rc < 0 ? coil_gen_throw(gen, rc, &item) : coil_gen_next(gen, &item);

@@ -298,9 +298,10 @@ __attribute__((noinline)) int coil_task_group_enter(coil_task_group *tg)
     struct coil__group *group = coil__block_take(sizeof *group);
     if (!group)
         return enter_failed(tg, coil__fail_plain(COIL_ENOMEM));
-    *group = (struct coil__group){
-        .outer = task->future.groups, .handle = tg, .owner = task, .entered_in = task->innermost->type
-    };
+    *group = (struct coil__group){ .outer = task->future.groups,
+                                   .handle = tg,
+                                   .owner = task,
+                                   .entered_in = task->innermost->type };
     coil__list_init(&group->children);
     coil__list_init(&group->failed);
     task->future.groups = group;

@@ -16,7 +16,9 @@ enum queue_kind {
     PRIORITY,
 };
 
-enum { FIRST_ROOM = 8 };
+enum {
+    FIRST_ROOM = 8
+};
 
 static void init(coil_queue *queue, enum queue_kind kind, size_t maxsize)
 {

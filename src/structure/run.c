@@ -90,8 +90,8 @@ struct coil_runner {
     coil_loop *loop;       /* one reference; NULL before the first run */
     coil_context *context; /* one reference; shared by the runs */
     bool closed;
-    coil_task *main;       /* borrowed while it runs */
-    int interrupts;        /* SIGINTs during this run */
+    coil_task *main; /* borrowed while it runs */
+    int interrupts;  /* SIGINTs during this run */
     struct sigaction old_sigint;
     bool sigint_taken;
 };

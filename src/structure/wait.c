@@ -18,7 +18,7 @@ struct watched {
 };
 
 struct waiting {
-    size_t refs; /* the call's, and one for each entry that is queued */
+    size_t refs;             /* the call's, and one for each entry that is queued */
     struct coil__wait *wait; /* NULL once the call is over */
     coil_return_when when;
     size_t unfinished;
@@ -165,8 +165,7 @@ int coil_wait(coil_future *const *futures, size_t count, double timeout, coil_re
         return rc;
     struct coil__task *task = coil__thread.task;
     coil_loop *loop = task->future.loop;
-    struct waiting *waiting =
-        coil__alloc_zero(sizeof *waiting + count * sizeof *waiting->futures);
+    struct waiting *waiting = coil__alloc_zero(sizeof *waiting + count * sizeof *waiting->futures);
     size_t *first = coil__alloc(count * sizeof *first);
     rc = waiting && first ? set_timer(waiting, loop, timeout) : COIL_ENOMEM;
     if (rc < 0) {

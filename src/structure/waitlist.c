@@ -101,8 +101,8 @@ int coil__park_and_stay(struct coil__parked *place, struct coil__waitlist *list,
     return park(place, list, then, operation);
 }
 
-int coil__park(struct coil__parked *place, struct coil__waitlist *list,
-               struct coil__waitlist *then, const char *operation)
+int coil__park(struct coil__parked *place, struct coil__waitlist *list, struct coil__waitlist *then,
+               const char *operation)
 {
     int rc = park(place, list, then, operation);
     if (coil__park_happened(rc))

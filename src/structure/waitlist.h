@@ -56,8 +56,8 @@ static inline void coil__parked_leave(struct coil__parked *place)
  * place->wait.state is COIL__WAIT_OVER if it was woken, even if it was cancelled then. Or
  *   COIL_ENOTASK, COIL_EWRONGLOOP  without having waited
  *   COIL_ECLOSED                   the primitive is gone, and must not be touched */
-int coil__park(struct coil__parked *place, struct coil__waitlist *list,
-               struct coil__waitlist *then, const char *operation);
+int coil__park(struct coil__parked *place, struct coil__waitlist *list, struct coil__waitlist *then,
+               const char *operation);
 
 /* The same, but the place stays in `then`; coil__parked_leave is for the caller to call. */
 int coil__park_and_stay(struct coil__parked *place, struct coil__waitlist *list,

@@ -208,7 +208,8 @@ static int make_driver(coil_coro *coro)
         return rc;
     }
     driver->coro = coro;
-    driver->sp = coil__switch_prepare(driver->stack->low, driver->stack->bytes, driver_main, driver);
+    driver->sp = coil__switch_prepare(driver->stack->low, driver->stack->bytes, driver_main,
+                                      driver);
     coro->object.flags |= COIL__CORO_DRIVEN;
     coro->owner = driver;
     return 0;
@@ -321,7 +322,8 @@ int coil_coro_close(coil_coro *coro)
         return 0;
     if (coro->object.state == COIL__CORO_CREATED)
         coil__coro_end(coro);
-    else if (coro->object.state == COIL__CORO_STARTED && (!driver_of(coro) || driver_of(coro)->running))
+    else if (coro->object.state == COIL__CORO_STARTED &&
+             (!driver_of(coro) || driver_of(coro)->running))
         rc = coil__fail(COIL_ERUNTIME, "coroutine '%s' is running, or belongs to a task",
                         coro->type->name);
     else if (driver_of(coro) && !driver_of(coro)->ended)

@@ -10,14 +10,15 @@
 static const void **place_of(const coil_future *future)
 {
     size_t bytes = future->object.type->kind == COIL__KIND_TASK ? sizeof(struct coil__task)
-                                                                 : sizeof(coil_future);
+                                                                : sizeof(coil_future);
     return (const void **)(void *)((char *)(uintptr_t)future + bytes);
 }
 
 const char *coil__future_place(const coil_future *future, char text[COIL__PLACE_BYTES])
 {
-    return future->object.flags & COIL__FUTURE_PLACED ? coil__place_describe(*place_of(future), text)
-                                                      : NULL;
+    return future->object.flags & COIL__FUTURE_PLACED
+               ? coil__place_describe(*place_of(future), text)
+               : NULL;
 }
 
 void coil__future_set_place(coil_future *future, const void *made_at)
@@ -193,8 +194,8 @@ size_t coil_future_remove_done_callback(coil_future *future, coil_done_callback 
 static void drop_waiters(coil_future *future)
 {
     while (!coil__list_empty(&future->waiters)) {
-        struct coil__waiter *waiter =
-            COIL__CONTAINER(future->waiters.next, struct coil__waiter, link);
+        struct coil__waiter *waiter = COIL__CONTAINER(future->waiters.next, struct coil__waiter,
+                                                      link);
         coil__list_remove(&waiter->link);
         waiter->wake(waiter, NULL);
     }
@@ -205,8 +206,8 @@ static void drop_waiters(coil_future *future)
 static void wake_waiters(coil_future *future)
 {
     while (!coil__list_empty(&future->waiters)) {
-        struct coil__waiter *waiter =
-            COIL__CONTAINER(future->waiters.next, struct coil__waiter, link);
+        struct coil__waiter *waiter = COIL__CONTAINER(future->waiters.next, struct coil__waiter,
+                                                      link);
         coil__list_remove(&waiter->link);
         waiter->wake(waiter, future);
     }

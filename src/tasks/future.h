@@ -18,9 +18,9 @@ enum coil__future_state {
 };
 
 enum coil__future_flag {
-    COIL__FUTURE_UNREAD = 1,    /* failed, and nobody has looked */
-    COIL__FUTURE_GATHERING = 2, /* of coil_gather: cancelling it cancels the children */
-    COIL__FUTURE_PLACED = 8,    /* made in debug mode: where, stands behind the object */
+    COIL__FUTURE_UNREAD = 1,        /* failed, and nobody has looked */
+    COIL__FUTURE_GATHERING = 2,     /* of coil_gather: cancelling it cancels the children */
+    COIL__FUTURE_PLACED = 8,        /* made in debug mode: where, stands behind the object */
     COIL__FUTURE_KEEPS_MESSAGE = 4, /* a task that returned while a cancellation was due */
 };
 
@@ -29,8 +29,8 @@ struct coil_future {
     coil_loop *loop;            /* one reference */
     struct coil__link waiters;  /* struct coil__waiter, in the order in which they came */
     union {
-        coil_value value; /* DONE */
-        struct {          /* PENDING, of a task: for as long as it may run */
+        coil_value value;               /* DONE */
+        struct {                        /* PENDING, of a task: for as long as it may run */
             struct coil__group *groups; /* task groups it is in, the latest first */
             coil_gen *generator;        /* whose body runs in it, on whose stack; the innermost */
         };

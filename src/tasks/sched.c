@@ -13,7 +13,9 @@
 #include "base/error.h"
 #include "loop/trace.h"
 
-enum { CLOSING_AWAITS_MAX = 1000 }; /* a coroutine that ignores its end that often is given up */
+enum {
+    CLOSING_AWAITS_MAX = 1000
+}; /* a coroutine that ignores its end that often is given up */
 
 static void task_main(void *arg, intptr_t value);
 
@@ -60,8 +62,9 @@ static void report_unguarded(coil_loop *loop)
     loop->unguarded_reported = true;
     coil_report report = { .size = sizeof report,
                            .event = COIL_EVENT_UNGUARDED_STACK,
-                           .message = "a stack without a guard: the system has no mapping left for it "
-                                      "(vm.max_map_count)" };
+                           .message =
+                               "a stack without a guard: the system has no mapping left for it "
+                               "(vm.max_map_count)" };
     coil__log(loop, COIL_LOG_WARNING, &report);
 }
 

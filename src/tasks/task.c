@@ -42,11 +42,11 @@ static void task_destroy(void *object)
 
 const struct coil__type coil__task_type = { COIL__KIND_TASK, "task", task_destroy };
 
-
 /* A task in memory, complete but for its coroutine: all that can fail has not failed. */
 static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *options)
 {
-    size_t wanted = options && options->stack_size ? options->stack_size : loop->default_stack_bytes;
+    size_t wanted = options && options->stack_size ? options->stack_size
+                                                   : loop->default_stack_bytes;
     unsigned stack_class = coil__stack_class_for(wanted);
     if (COIL_UNLIKELY(stack_class >= COIL__STACK_CLASSES)) {
         coil__fail(COIL_EINVAL, "a stack of %zu bytes", wanted);
@@ -158,8 +158,7 @@ coil_task *coil_create_task(coil_coro *coro)
     return create_task(NULL, coro, NULL);
 }
 
-coil_task *coil_create_task_with(coil_loop *loop, coil_coro *coro,
-                                 const coil_task_options *options)
+coil_task *coil_create_task_with(coil_loop *loop, coil_coro *coro, const coil_task_options *options)
 {
     NOTE_CALLER(loop);
     return create_task(loop, coro, options);
@@ -238,7 +237,8 @@ void coil__task_finish(struct coil__task *task, int rc, coil_value *value)
     coil__unref(&coro->object);
     coil__list_remove(&task->all);
 
-    bool cancelled = rc == COIL_ECANCELED || (rc == COIL_ECLOSING && task->flags & COIL__TASK_CLOSING);
+    bool cancelled = rc == COIL_ECANCELED ||
+                     (rc == COIL_ECLOSING && task->flags & COIL__TASK_CLOSING);
     if (rc >= 0 && COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL)) {
         /* Returning does not escape a cancellation that is due. */
         cancelled = true;
@@ -479,7 +479,8 @@ bool coil__task_describe_overflow(const void *fault_address)
         coil__overflow_putu((size_t)coro->type->line);
         coil__overflow_puts(")\n");
     }
-    coil__overflow_puts("Give it more with coil_task_options.stack_size, or keep large arrays off the "
-                        "stack.\n");
+    coil__overflow_puts(
+        "Give it more with coil_task_options.stack_size, or keep large arrays off the "
+        "stack.\n");
     return true;
 }

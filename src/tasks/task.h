@@ -25,7 +25,11 @@ struct coil_coro {
     _Alignas(16) char args[];
 };
 
-enum coil__coro_state { COIL__CORO_CREATED, COIL__CORO_STARTED, COIL__CORO_CLOSED };
+enum coil__coro_state {
+    COIL__CORO_CREATED,
+    COIL__CORO_STARTED,
+    COIL__CORO_CLOSED
+};
 
 enum coil__coro_flag {
     COIL__CORO_RAN = 1,    /* its body has begun: it cares for its arguments */
@@ -132,22 +136,22 @@ struct coil__task {
     coil_future future;
     struct coil__ready ready; /* .run is NULL */
     union {
-        void *sp;             /* while suspended; NULL before the first step */
+        void *sp;                     /* while suspended; NULL before the first step */
         struct coil__return *creator; /* while it runs NESTED: to go back to */
     };
-    uint8_t flags;            /* enum coil__task_flag */
-    uint8_t stack_class;      /* 16 KiB times two to the power of this */
-    uint16_t cancels;         /* open requests; stays at the greatest number */
-    uint32_t id;              /* 0: it was named at creation */
+    uint8_t flags;             /* enum coil__task_flag */
+    uint8_t stack_class;       /* 16 KiB times two to the power of this */
+    uint16_t cancels;          /* open requests; stays at the greatest number */
+    uint32_t id;               /* 0: it was named at creation */
     struct coil__stack *stack; /* NULL before the first step, and after the last */
     struct coil__wait *waiting;
-    coil_coro *innermost; /* the coroutine that runs; ->caller leads out to coro */
-    coil_coro *coro;      /* owned until the task is done */
-    coil_context *context; /* NULL: empty */
-    coil_error *errors;    /* newest first */
+    coil_coro *innermost;     /* the coroutine that runs; ->caller leads out to coro */
+    coil_coro *coro;          /* owned until the task is done */
+    coil_context *context;    /* NULL: empty */
+    coil_error *errors;       /* newest first */
     coil_error *cancel_error; /* the message of the latest request */
-    struct coil__link all; /* in loop->tasks until done */
-    char *name;            /* NULL: made of the id when asked for */
+    struct coil__link all;    /* in loop->tasks until done */
+    char *name;               /* NULL: made of the id when asked for */
 };
 
 extern const struct coil__type coil__task_type;
@@ -195,13 +199,13 @@ struct coil__driver {
     coil_coro *innermost;
     struct coil__stack_pool *pool;
     struct coil__stack *stack;
-    void *sp;                       /* of the coroutine, while suspended */
-    struct coil__return resumer;    /* while it runs */
-    coil_future *awaits;            /* owned; NULL: gave way */
-    int rc;                         /* what it ended with */
+    void *sp;                    /* of the coroutine, while suspended */
+    struct coil__return resumer; /* while it runs */
+    coil_future *awaits;         /* owned; NULL: gave way */
+    int rc;                      /* what it ended with */
     coil_value value;
     bool running, ended, closing;
-    int thrown;                     /* what its wait is to return; 0: nothing */
+    int thrown; /* what its wait is to return; 0: nothing */
 };
 
 /* The driver whose coroutine is running, or NULL. */

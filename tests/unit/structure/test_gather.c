@@ -383,7 +383,7 @@ TEST(gatherings_nest)
 COIL_ASYNC0(gathers_ten_thousand)
 {
     enum {
-        COUNT = 10000
+        COUNT = TEST_MANY_TASKS
     };
     void **coros = malloc(COUNT * sizeof *coros);
     coil_value *results = malloc(COUNT * sizeof *results);

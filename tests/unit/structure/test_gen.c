@@ -281,7 +281,8 @@ TEST(generator_stays_with_its_loop)
     EXPECT_INT(coil_run_until_complete(second, takes_one(COIL_EWRONGLOOP), NULL), 0);
     EXPECT_INT(coil_run_until_complete(first, takes_one(0), NULL), 0);
     EXPECT_INT(coil_loop_close(first), 0);
-    EXPECT_INT(coil_run_until_complete(second, takes_one(COIL_EEND), NULL), 0); /* its loop's end was its own */
+    EXPECT_INT(coil_run_until_complete(second, takes_one(COIL_EEND), NULL),
+               0); /* its loop's end was its own */
     EXPECT_INT(coil_loop_close(second), 0);
     coil_unref(shared);
     coil_unref(first);
@@ -431,14 +432,23 @@ TEST(overflow_names_the_generator)
     run_child(overflow, &end);
     EXPECT(WIFSIGNALED(end.status));
     EXPECT(strstr(end.words, "stack overflow in Task-") != NULL);
-    const char *inner = strstr(end.words, "  glutton ("), *outer = strstr(end.words, "  feeds_glutton (");
+    const char *inner = strstr(end.words, "  glutton ("),
+               *outer = strstr(end.words, "  feeds_glutton (");
     EXPECT(inner && outer && inner < outer);
 #endif
 }
 
 /* ---- cancellation ------------------------------------------------------------------------------- */
 
-enum place { IN_ITEM, IN_THROW, IN_CLOSE, IN_ENTER, IN_EXIT, IN_SHUTDOWN, PLACES };
+enum place {
+    IN_ITEM,
+    IN_THROW,
+    IN_CLOSE,
+    IN_ENTER,
+    IN_EXIT,
+    IN_SHUTDOWN,
+    PLACES
+};
 
 COIL_ASYNC_GEN0(waits_everywhere)
 {
@@ -516,7 +526,8 @@ TEST(dropped_generator_is_closed_in_a_task)
     EXPECT_RUN_REPORTS(drops_half_way(COIL_EAPP, 2), 0, 1);
     EXPECT_INT(reports[COIL_EVENT_TASK_ERROR_UNREAD], 1);
     EXPECT_NOTES("dropped a:clean");
-    EXPECT_RUN(drops_half_way(0, 0), 0); /* what is left of the program is cancelled: that task, too */
+    EXPECT_RUN(drops_half_way(0, 0),
+               0); /* what is left of the program is cancelled: that task, too */
     EXPECT_NOTES("dropped a:COIL_ECANCELED");
 }
 
@@ -534,7 +545,8 @@ TEST(generator_dropped_at_the_end_may_still_wait)
 {
     EXPECT_RUN(drops_at_the_end(0), 0);
     EXPECT_NOTES("a:clean");
-    EXPECT_RUN(drops_at_the_end(1), 0); /* its task is at it already, and is cancelled like all others */
+    EXPECT_RUN(drops_at_the_end(1),
+               0); /* its task is at it already, and is cancelled like all others */
     EXPECT_NOTES("a:COIL_ECANCELED");
 }
 
@@ -719,7 +731,9 @@ COIL_ASYNC_GEN(scope_of, (int, items), (int, code))
 
 COIL_ASYNC0(tries_scopes)
 {
-    enum { LET_OUT = 1 };
+    enum {
+        LET_OUT = 1
+    };
     static const struct {
         int items, ends_with, body, result;
     } cases[] = { { 1, 0, 3, 3 },
@@ -739,14 +753,16 @@ COIL_ASYNC0(tries_scopes)
     }
     EXPECT_INT(coil_scope_enter(&scope, scope_of(0, 0), NULL), COIL_ERUNTIME);
     EXPECT_INT(coil_scope_enter(&scope, scope_of(0, -EIO), NULL), -EIO);
-    EXPECT_INT(coil_scope_enter(&scope, coil_gen_new(&scope_of_type, NULL, SIZE_MAX), NULL), COIL_EINVAL);
+    EXPECT_INT(coil_scope_enter(&scope, coil_gen_new(&scope_of_type, NULL, SIZE_MAX), NULL),
+               COIL_EINVAL);
     return 0;
 }
 
 TEST(scope_exits_as_python_says)
 {
     EXPECT_RUN(tries_scopes(), 0);
-    EXPECT_NOTES("ok COIL_EAPP COIL_EAPP COIL_EAPP ok COIL_EEND ok COIL_ECLOSING COIL_EAPP COIL_ECLOSING");
+    EXPECT_NOTES(
+        "ok COIL_EAPP COIL_EAPP COIL_EAPP ok COIL_EEND ok COIL_ECLOSING COIL_EAPP COIL_ECLOSING");
 }
 
 /* ---- memory ------------------------------------------------------------------------------------- */
@@ -785,15 +801,16 @@ TEST(generators_survive_every_failed_allocation)
 
 /* The overflow comes first: the library puts its handler up once per process, in the first run, and the
  * next test begins without it. */
-TESTS_MAIN(RUN(overflow_names_the_generator), RUN(items_and_sent_values_have_one_owner), RUN(unrun_generator_drops_its_parameters_once),
-           RUN(an_item_allocates_nothing), RUN(body_ends_as_python_says),
-           RUN(error_of_cleanup_comes_out_of_close),
+TESTS_MAIN(RUN(overflow_names_the_generator), RUN(items_and_sent_values_have_one_owner),
+           RUN(unrun_generator_drops_its_parameters_once), RUN(an_item_allocates_nothing),
+           RUN(body_ends_as_python_says), RUN(error_of_cleanup_comes_out_of_close),
            RUN(generator_that_ignores_its_end_is_given_up_with_a_report), RUN(misuse_is_refused),
            RUN(generator_stays_with_its_loop), RUN(body_shows_in_the_task), RUN(tasks_take_turns),
-           RUN(last_reference_may_go_inside),
-           RUN(cancellation_arrives_at_the_wait_in_the_body), RUN(dropped_generator_is_closed_in_a_task),
-           RUN(generator_dropped_at_the_end_may_still_wait), RUN(shutdown_closes_all_at_the_same_time),
-           RUN(run_closes_what_is_left), RUN(closing_a_loop_ends_generators),
+           RUN(last_reference_may_go_inside), RUN(cancellation_arrives_at_the_wait_in_the_body),
+           RUN(dropped_generator_is_closed_in_a_task),
+           RUN(generator_dropped_at_the_end_may_still_wait),
+           RUN(shutdown_closes_all_at_the_same_time), RUN(run_closes_what_is_left),
+           RUN(closing_a_loop_ends_generators),
            RUN(task_given_up_inside_generators_leaves_no_stack_behind),
            RUN(closing_a_loop_gives_stubborn_generators_up), RUN(iterators_give_what_they_own),
            RUN(scope_exits_as_python_says), RUN(generators_survive_every_failed_allocation))

@@ -156,7 +156,7 @@ TEST(group_without_tasks_does_not_suspend)
 }
 
 enum {
-    MANY = 10000
+    MANY = TEST_MANY_TASKS
 };
 
 COIL_ASYNC(has_many, (bool, fail))

@@ -29,7 +29,8 @@ static int finish(coil_task **tasks, int count)
     int rc = coil_wait(tasks, (size_t)count, COIL_NO_TIMEOUT, COIL_ALL_COMPLETED);
     for (int i = 0; i < count; i++) {
         int code;
-        (void)coil_future_exception(tasks[i], &code, NULL); /* looked at: the notes tell how it ended */
+        (void)coil_future_exception(tasks[i], &code,
+                                    NULL); /* looked at: the notes tell how it ended */
         coil_unref(tasks[i]);
     }
     return rc < 0 ? rc : 0;

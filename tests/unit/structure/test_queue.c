@@ -176,8 +176,8 @@ TEST(destructor_may_use_the_queue_that_its_item_was_in)
     for (int immediate = 0; immediate < 2; immediate++) {
         coil_queue_init(&shared, 0);
         for (int i = 0; i < 5; i++)
-            EXPECT_INT(coil_queue_put_nowait(&shared,
-                                             coil_pointer_owned(token_new(i), drop_and_look)), 0);
+            EXPECT_INT(
+                coil_queue_put_nowait(&shared, coil_pointer_owned(token_new(i), drop_and_look)), 0);
         if (immediate)
             EXPECT_INT(coil_queue_shutdown(&shared, true), 0);
         coil_queue_fini(&shared);
@@ -432,8 +432,7 @@ TEST(closing_the_loop_takes_its_tasks_out_of_the_line)
 
 TESTS_MAIN(RUN(items_keep_their_order_while_the_ring_grows_and_wraps),
            RUN(bounded_queue_takes_as_many_items_as_it_says),
-           RUN(priority_queue_gives_the_least_item),
-           RUN(items_left_in_a_queue_are_given_back_once),
+           RUN(priority_queue_gives_the_least_item), RUN(items_left_in_a_queue_are_given_back_once),
            RUN(item_that_is_refused_stays_the_callers),
            RUN(destructor_may_use_the_queue_that_its_item_was_in),
            RUN(cancelled_getter_loses_no_item_and_passes_its_wakeup_on),

@@ -454,7 +454,7 @@ COIL_ASYNC(adds_one, (int *, sum))
 COIL_ASYNC0(starts_ten_thousand)
 {
     enum {
-        COUNT = 10000
+        COUNT = TEST_MANY_TASKS
     };
     int sum = 0;
     for (int i = 0; i < COUNT; i++)
