@@ -43,7 +43,7 @@ endef
 .NOTPARALLEL:
 .PHONY: all help demo test bench bench-quick conformance check check-layers check-headers check-symbols \
 	check-asan check-tsan check-valgrind check-lint check-ucontext check-release check-aarch64 \
-	format format-check install clean
+	soak format format-check install clean
 
 all:
 	@$(packages) $(build_needs)
@@ -59,6 +59,7 @@ help:
 	@echo 'make check         sanitizers, valgrind, static analysis, the other CPU, all checks below'
 	@echo '  check-asan check-tsan check-valgrind check-lint check-ucontext check-release check-aarch64'
 	@echo '  check-layers check-headers check-symbols format-check'
+	@echo 'make soak          storms of cancellations and shuffled schedules, SOAK=100 of each'
 	@echo 'make format        lay the sources out with clang-format'
 	@echo 'make install       headers, libraries, coil.pc, CMake package; PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean         remove $(BUILD)'
@@ -166,6 +167,14 @@ check-lint:
 # ---- Layout ---------------------------------------------------------------------------------------
 
 formatted = $(shell find include src tests examples bench conformance -name '*.[ch]')
+
+# Storms of cancellations and shuffled schedules, many seeds of each: SOAK=100 takes some minutes.
+SOAK ?= 100
+soak:
+	@$(packages) $(test_needs)
+	$(call configure,$(BUILD),-DCOIL_BUILD_TESTS=ON)
+	$(call build,$(BUILD))
+	COIL_SOAK=$(SOAK) $(call suite,$(BUILD),-L stress --timeout 3600)
 
 format:
 	@$(packages) clang-format
