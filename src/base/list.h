@@ -2,6 +2,7 @@
 #ifndef COIL_BASE_LIST_H
 #define COIL_BASE_LIST_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -29,6 +30,7 @@ static inline void coil__list_append(struct coil__link *list, struct coil__link 
 
 static inline void coil__list_remove(struct coil__link *member)
 {
+    assert(member->next && member->prev);
     member->next->prev = member->prev;
     member->prev->next = member->next;
     member->next = member->prev = NULL;

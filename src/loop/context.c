@@ -257,7 +257,7 @@ int coil_context_var_get(coil_context_var *var, coil_value *value_out)
 /* Gives a context a map in which var has the cell (consumed; NULL: not set). */
 static int context_put(coil_context *context, coil_context_var *var, struct cell *cell)
 {
-    struct coil__map *map;
+    struct coil__map *map = NULL;
     int rc = map_with(context->map, var, cell, &map);
     if (rc < 0)
         return rc;

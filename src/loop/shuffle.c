@@ -7,6 +7,7 @@
  * the task just before a border stays, too. */
 #include <coil/testing.h>
 
+#include <assert.h>
 #include "base/alloc.h"
 #include "base/error.h"
 #include "loop/loop.h"
@@ -48,6 +49,7 @@ static struct coil__ready **deal(struct coil__shuffle *shuffle, struct coil__rea
     for (size_t i = 0; i < count; i++) {
         bits = i % 64 == 0 ? next_random(shuffle) : bits >> 1;
         unsigned pile = bits & 1;
+        assert(entry); /* count entries are there */
         struct coil__ready *next = entry->next;
         *ends[pile] = entry;
         ends[pile] = &entry->next;

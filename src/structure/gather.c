@@ -5,6 +5,7 @@
  * the start. */
 #include <coil/wait.h>
 
+#include <assert.h>
 #include <string.h>
 #include "base/error.h"
 #include "base/value.h"
@@ -152,6 +153,7 @@ static void release_pending(struct gathering *gathering)
 static void child_is_done(struct gathering *gathering, struct child *child)
 {
     coil_future *future = child->future;
+    assert(future);
     gathering->unfinished--;
     if (!coil__future_pending(&gathering->future)) {
         future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;

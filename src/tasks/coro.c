@@ -1,5 +1,6 @@
 #include "tasks/task.h"
 
+#include <assert.h>
 #include <string.h>
 #include "base/error.h"
 
@@ -207,6 +208,7 @@ static int make_driver(coil_coro *coro)
         driver_free(driver);
         return rc;
     }
+    assert(driver->stack);
     driver->coro = coro;
     driver->sp = coil__switch_prepare(driver->stack->low, driver->stack->bytes, driver_main,
                                       driver);

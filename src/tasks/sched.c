@@ -197,7 +197,7 @@ static void run_nested(struct coil__task *task, int code)
     struct coil__thread old = coil__thread;
     struct coil__return here = { .stack = running_stack() };
     void *sp = task->sp;
-    task->creator = &here;
+    task->creator = &here; /* cppcheck-suppress autoVariables ; the way back leads through here */
     task->flags |= COIL__TASK_NESTED;
     coil__thread.driver = NULL;
     if (code == 0)

@@ -158,7 +158,9 @@ static void put_characters(FILE *file, const char *text)
             fprintf(file, "\\%c", (int)character);
         else if (character < 0x20 || character == 0x7f)
             fprintf(file, "\\u%04x", (unsigned)character);
-        else
-            fwrite(bytes, 1, (size_t)coil__utf8_put(character, bytes), file);
+        else {
+            size_t length = (size_t)coil__utf8_put(character, bytes);
+            fwrite(bytes, 1, length, file);
+        }
     }
 }

@@ -582,7 +582,8 @@ static void put_text(FILE *file, const char *text, int columns)
             break;
         default: {
             char bytes[COIL__UTF8_MAX];
-            fwrite(bytes, 1, (size_t)coil__utf8_put(character, bytes), file);
+            size_t length = (size_t)coil__utf8_put(character, bytes);
+            fwrite(bytes, 1, length, file);
         }
         }
     }
