@@ -293,6 +293,7 @@ int coil__task_yield(struct coil__task *task)
 
 static bool wait_pending(const struct coil__wait *wait)
 {
+    /* cppcheck-suppress nullPointerRedundantCheck ; refuse_to_wait asks before it calls */
     return wait->state == COIL__WAIT_PENDING &&
            (!wait->future || coil__future_pending(wait->future));
 }
