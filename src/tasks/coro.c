@@ -162,11 +162,6 @@ coil_coro_state coil_coro_get_state(const coil_coro *coro)
 static __thread struct coil__stack_pool driver_stacks;
 static __thread size_t driver_count;
 
-struct coil__driver *coil__driver_current(void)
-{
-    return coil__thread.driver;
-}
-
 static void driver_free(struct coil__driver *driver)
 {
     coil_unref(driver->awaits);
@@ -217,19 +212,12 @@ static int make_driver(coil_coro *coro)
     return 0;
 }
 
-static struct coil__stack *stack_that_runs(void)
-{
-    if (coil__thread.driver)
-        return coil__thread.driver->stack;
-    return coil__thread.task ? coil__thread.task->stack : NULL;
-}
-
 static void resume(struct coil__driver *driver)
 {
     struct coil__driver *outer = coil__thread.driver;
     coil_unref(driver->awaits);
     driver->awaits = NULL;
-    driver->resumer.stack = stack_that_runs();
+    driver->resumer.stack = coil__running_stack();
     driver->running = true;
     coil__thread.driver = driver;
     (void)coil__fiber_switch(&driver->resumer.sp, driver->resumer.stack, driver->sp, driver->stack,

@@ -118,13 +118,6 @@ static inline int enter(coil_loop *loop, struct coil__task *task)
     return 0;
 }
 
-static struct coil__stack *running_stack(void)
-{
-    if (coil__thread.driver)
-        return coil__thread.driver->stack;
-    return coil__thread.task ? coil__thread.task->stack : NULL;
-}
-
 /* Leaves an eager first step (or the close of a task): back to whoever began it. */
 static int return_to_creator(struct coil__task *task)
 {
@@ -195,7 +188,7 @@ void coil__task_step_from_loop(coil_loop *loop, struct coil__ready *ready)
 static void run_nested(struct coil__task *task, int code)
 {
     struct coil__thread old = coil__thread;
-    struct coil__return here = { .stack = running_stack() };
+    struct coil__return here = { .stack = coil__running_stack() };
     void *sp = task->sp;
     task->creator = &here; /* cppcheck-suppress autoVariables ; the way back leads through here */
     task->flags |= COIL__TASK_NESTED;

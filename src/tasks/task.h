@@ -208,9 +208,15 @@ struct coil__driver {
     int thrown; /* what its wait is to return; 0: nothing */
 };
 
-/* The driver whose coroutine is running, or NULL. */
-struct coil__driver *coil__driver_current(void);
-/* Suspends it; future is what it waits for, or NULL. Returns 0 or what was thrown in. */
+/* The stack that runs: a driver's, a task's, or NULL, the thread's own. */
+static inline struct coil__stack *coil__running_stack(void)
+{
+    if (coil__thread.driver)
+        return coil__thread.driver->stack;
+    return coil__thread.task ? coil__thread.task->stack : NULL;
+}
+
+/* Suspends the running driver; future is what it waits for, or NULL. Returns 0 or what was thrown in. */
 int coil__driver_suspend(struct coil__driver *driver, coil_future *future);
 
 #endif
