@@ -95,6 +95,22 @@ void coil__handle_run(struct coil__ready *ready)
     coil__unref(&handle->object);
 }
 
+void coil__call_run(struct coil__ready *ready)
+{
+    struct coil__call *self = COIL__CONTAINER(ready, struct coil__call, ready);
+    coil_loop *loop = self->loop; /* fn may free the rest */
+    loop->callback_context = coil_ref(self->context);
+    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_STEPS))
+        coil__slow_begin(loop, NULL);
+    self->fn(self);
+    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_STEPS))
+        coil__slow_end(loop, NULL, COIL_STEP_DONE, NULL);
+    coil_unref(loop->callback_context);
+    loop->callback_context = NULL;
+    if (COIL_UNLIKELY(coil__thread.errors != NULL))
+        coil__errors_forget_thread();
+}
+
 void coil__handles_drop(struct coil__ready *chain)
 {
     while (chain) {
@@ -104,7 +120,7 @@ void coil__handles_drop(struct coil__ready *chain)
             handle->object.flags &= (uint8_t)~COIL__HANDLE_QUEUED;
             release_arg(handle); /* it will never run, however long somebody keeps the handle */
             coil__unref(&handle->object);
-        } else if (chain->run) {
+        } else if (chain->run && chain->run != coil__call_run) {
             chain->run(
                 chain); /* the library's own: gives back what it holds, and runs no user code */
         }

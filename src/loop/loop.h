@@ -207,6 +207,18 @@ void coil__handle_run(struct coil__ready *ready);
 
 /* The context a callback is to run in: the one in the options, or a copy of the current one. */
 int coil__context_for(const coil_call_options *options, coil_context **context_out);
+/* Work of the library's that runs user code which may do anything, and so needs the loop's own stack: a
+ * protocol's calls. It is entered like a handle, without being an object. */
+struct coil__call {
+    struct coil__ready ready; /* .run: coil__call_run */
+    void (*fn)(struct coil__call *call);
+    coil_loop *loop; /* borrowed */
+    coil_context
+        *context; /* the one to run in; one reference, given back by the owner; NULL: empty */
+};
+
+void coil__call_run(struct coil__ready *ready);
+
 /* Initialises a handle in the caller's memory: one reference, idle. */
 void coil__handle_init(coil_handle *handle, const struct coil__type *type, coil_loop *loop,
                        coil_callback fn, void *arg, coil_context *context);

@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/list.h"
+
 enum coil__op_kind {
     COIL__OP_READABLE, /* completes when reading would not block (or: error, hang-up); result 0 */
     COIL__OP_WRITABLE,
@@ -74,6 +76,46 @@ enum {
     COIL__OP_GONE = 2,    /* cancel: taken back; done will not be called */
 };
 
+/* ---- flows -----------------------------------------------------------------------------------------
+ *
+ * What a transport keeps open for long. An operation asks once; a flow is told to the kernel once, when it
+ * begins, and reports each time that something can be read or written again. So a request and its answer
+ * cost one call each, and none for waiting.
+ *
+ * Rules
+ *  - `readable` and `writable` are called only from inside wait(), readable first. They may read, write,
+ *    open and close flows, their own included; they may not block.
+ *  - `readable` is called while `reading` is set and there is, or may be, something to read: once per
+ *    wait(), again in each wait() until it has been read to -EAGAIN (or a short read has shown that
+ *    nothing is left). And once, whatever `reading` says, when the peer is gone altogether.
+ *  - `writable` is called once after a write was refused or cut short, when it is worth another try.
+ *  - Both may be called for nothing. EINTR is never a result.
+ *  - After flow_close no callback comes, and the memory is the owner's again, who then closes the
+ *    descriptor; the peer sees the end as soon as that happens. */
+enum coil__flow_kind {
+    COIL__FLOW_STREAM,   /* a connected stream socket: flow_read, flow_write */
+    COIL__FLOW_LISTENER, /* flow_accept */
+    COIL__FLOW_POLLED, /* a datagram socket, a pipe's end...: its owner makes the calls, until one says
+                              EAGAIN, and reports that by flow_blocked */
+};
+
+struct coil__flow {
+    /* The owner's. */
+    int fd; /* non-blocking */
+    uint8_t kind;
+    bool tcp; /* a short read means that nothing is left, which does not hold for Unix sockets */
+    void (*readable)(struct coil__flow *flow);
+    void (*writable)(struct coil__flow *flow);
+
+    /* The backend's. */
+    uint8_t state;
+    bool reading;          /* flow_reading sets it */
+    struct coil__link hot; /* while readable is to be called again without news from the kernel */
+    void *backing;         /* what else a backend needs */
+};
+
+struct iovec;
+
 struct coil__backend;
 
 struct coil__backend_ops {
@@ -110,8 +152,36 @@ struct coil__backend_ops {
     /* A descriptor that polls readable when wait() has something to do; -ENOTSUP if there is none. */
     int (*poll_fd)(struct coil__backend *backend);
 
-    /* Operations submitted and not yet done. */
+    /* Operations submitted and not yet done. Flows do not count. */
     size_t (*pending)(struct coil__backend *backend);
+
+    /* Begins a flow that does not read yet. 0, or -errno: -EPERM if the descriptor cannot be waited for (a
+     * regular file), -EBUSY while it has operations or a flow. */
+    int (*flow_open)(struct coil__backend *backend, struct coil__flow *flow);
+    void (*flow_close)(struct coil__backend *backend, struct coil__flow *flow);
+
+    /* Whether readable is wanted. */
+    void (*flow_reading)(struct coil__backend *backend, struct coil__flow *flow, bool reading);
+
+    /* STREAM. The number of bytes, 0 at the end, -EAGAIN if there is nothing now, or -errno. */
+    int64_t (*flow_read)(struct coil__backend *backend, struct coil__flow *flow, void *buffer,
+                         size_t bytes);
+
+    /* STREAM. How many bytes went out, -EAGAIN for none, or -errno; no SIGPIPE. After anything less than
+     * all of it, writable will be called. */
+    int64_t (*flow_write)(struct coil__backend *backend, struct coil__flow *flow,
+                          const struct iovec *parts, int count);
+
+    /* LISTENER. A connection's descriptor, non-blocking and close-on-exec, -EAGAIN, or -errno. */
+    int (*flow_accept)(struct coil__backend *backend, struct coil__flow *flow);
+
+    /* POLLED. The owner's call said EAGAIN on this side (enum coil__flow_side). */
+    void (*flow_blocked)(struct coil__backend *backend, struct coil__flow *flow, int side);
+};
+
+enum coil__flow_side {
+    COIL__FLOW_IN,
+    COIL__FLOW_OUT,
 };
 
 /* Every backend begins with this. */

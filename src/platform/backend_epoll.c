@@ -15,6 +15,8 @@
  * EPOLLRDHUP is not asked for: the kernel sets EPOLLIN with it. EPOLLERR and EPOLLHUP come
  * unasked, and wake both sides.
  *
+ * A flow is registered once, edge-triggered, for everything. Its events come to the flow, not to queues.
+ *
  * If a descriptor is closed while operations wait for it, epoll says nothing, and they wait until
  * they are cancelled or something is submitted under the same number. */
 #include "platform/backend.h"
@@ -34,6 +36,7 @@
 #include "platform/backend_try.h"
 #include "platform/backend_wake.h"
 #include "platform/clock.h"
+#include "platform/flow.h"
 
 _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT, "one mask serves both");
 
@@ -51,6 +54,8 @@ struct epoll_backend {
     int first_listed; /* descriptors that epoll refuses and operations wait for; -1: none */
     int last_listed;
     bool has_pwait2;
+    bool embedded;         /* somebody polls our descriptor from outside */
+    struct coil__link hot; /* flows, see flow.h */
     struct epoll_event events[BATCH_EVENTS];
 };
 
@@ -80,6 +85,7 @@ static int epoll_open(struct coil__backend **backend_out)
         return -ENOMEM;
     epoll->base.ops = &coil__backend_epoll;
     coil__fds_init(&epoll->fds);
+    coil__list_init(&epoll->hot);
     epoll->first_listed = epoll->last_listed = -1;
     epoll->has_pwait2 = true;
 
@@ -133,6 +139,8 @@ static int epoll_submit(struct coil__backend *backend, struct coil__op *op)
     int rc = coil__fds_reserve(&epoll->fds, op->fd);
     if (rc < 0)
         return rc;
+    if (coil__fds_at(&epoll->fds, op->fd)->flow != NULL)
+        return -EBUSY;
     rc = coil__fds_begin(&epoll->fds, op);
     if (rc != COIL__OP_PENDING)
         return rc;
@@ -196,10 +204,11 @@ static int epoll_wait_and_run(struct coil__backend *backend, int64_t timeout_ns)
 {
     struct epoll_backend *epoll = of(backend);
 
-    int n = wait_for_events(epoll, timeout_ns);
+    int n = wait_for_events(epoll, coil__list_empty(&epoll->hot) ? timeout_ns : 0);
     if (n < 0 && n != -EINTR)
         return n;
     run_listed(epoll);
+    coil__flow_run_hot(&epoll->hot);
     for (int i = 0; i < n; i++)
         handle(epoll, &epoll->events[i]);
     return 0;
@@ -253,6 +262,13 @@ static void handle(struct epoll_backend *epoll, const struct epoll_event *event)
     if (fd == epoll->wake_fd)
         return; /* it has done its work by ending the wait */
 
+    struct coil__flow *flow = coil__fds_at(&epoll->fds, fd)->flow;
+    if (flow != NULL) {
+        if (coil__flow_event(&epoll->hot, flow, event->events) &&
+            coil__fds_at(&epoll->fds, fd)->flow == flow)
+            flow->writable(flow);
+        return;
+    }
     coil__fds_at(&epoll->fds, fd)->armed = 0;
     if (event->events & ~(uint32_t)EPOLLOUT)
         coil__fds_run(&epoll->fds, fd, COIL__FD_IN);
@@ -330,12 +346,98 @@ static void epoll_forget(struct coil__backend *backend, int fd)
 
 static int epoll_poll_fd(struct coil__backend *backend)
 {
+    of(backend)->embedded = true;
     return of(backend)->epoll_fd;
 }
 
 static size_t epoll_pending(struct coil__backend *backend)
 {
     return of(backend)->fds.pending;
+}
+
+/* ---- flows ----------------------------------------------------------------------------------------- */
+
+static int epoll_flow_open(struct coil__backend *backend, struct coil__flow *flow)
+{
+    struct epoll_backend *epoll = of(backend);
+
+    int rc = coil__fds_reserve(&epoll->fds, flow->fd);
+    if (rc < 0)
+        return rc;
+    struct coil__fd *slot = coil__fds_at(&epoll->fds, flow->fd);
+    if (slot->flow != NULL || coil__fd_interest(slot) != 0)
+        return -EBUSY;
+
+    uint32_t events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+    if (flow->kind != COIL__FLOW_LISTENER)
+        events |= EPOLLOUT;
+    rc = control(epoll, slot->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, flow->fd, events);
+    if (rc == -ENOENT)
+        rc = control(epoll, EPOLL_CTL_ADD, flow->fd, events);
+    else if (rc == -EEXIST)
+        rc = control(epoll, EPOLL_CTL_MOD, flow->fd, events);
+    if (rc < 0)
+        return rc;
+    coil__flow_init(flow);
+    slot->registered = true;
+    slot->flow = flow;
+    return 0;
+}
+
+/* The kernel forgets the registration when the descriptor is closed. Should its owner keep a duplicate, or
+ * not close it, there may be an event for nobody; the next operation or flow under that number finds it
+ * registered and changes it. */
+static void epoll_flow_close(struct coil__backend *backend, struct coil__flow *flow)
+{
+    struct epoll_backend *epoll = of(backend);
+    struct coil__fd *slot = coil__fds_at(&epoll->fds, flow->fd);
+
+    assert(slot->flow == flow);
+    slot->flow = NULL;
+    slot->registered = false;
+    flow->reading = false;
+    coil__flow_settle(&epoll->hot, flow);
+}
+
+static void settle_flow(struct epoll_backend *epoll, struct coil__flow *flow)
+{
+    coil__flow_settle(&epoll->hot, flow);
+    if (epoll->embedded && !coil__list_empty(&epoll->hot))
+        epoll_wake(&epoll->base);
+}
+
+static void epoll_flow_reading(struct coil__backend *backend, struct coil__flow *flow, bool reading)
+{
+    flow->reading = reading;
+    settle_flow(of(backend), flow);
+}
+
+static int64_t epoll_flow_read(struct coil__backend *backend, struct coil__flow *flow, void *buffer,
+                               size_t bytes)
+{
+    int64_t got = coil__flow_read(flow, buffer, bytes);
+    settle_flow(of(backend), flow);
+    return got;
+}
+
+static int64_t epoll_flow_write(struct coil__backend *backend, struct coil__flow *flow,
+                                const struct iovec *parts, int count)
+{
+    (void)backend;
+    return coil__flow_write(flow, parts, count);
+}
+
+static int epoll_flow_accept(struct coil__backend *backend, struct coil__flow *flow)
+{
+    int fd = coil__flow_accept(flow);
+    settle_flow(of(backend), flow);
+    return fd;
+}
+
+static void epoll_flow_blocked(struct coil__backend *backend, struct coil__flow *flow, int side)
+{
+    coil__flow_blocked(flow, side);
+    settle_flow(of(backend), flow);
 }
 
 const struct coil__backend_ops coil__backend_epoll = {
@@ -349,4 +451,11 @@ const struct coil__backend_ops coil__backend_epoll = {
     .forget = epoll_forget,
     .poll_fd = epoll_poll_fd,
     .pending = epoll_pending,
+    .flow_open = epoll_flow_open,
+    .flow_close = epoll_flow_close,
+    .flow_reading = epoll_flow_reading,
+    .flow_read = epoll_flow_read,
+    .flow_write = epoll_flow_write,
+    .flow_accept = epoll_flow_accept,
+    .flow_blocked = epoll_flow_blocked,
 };

@@ -26,7 +26,8 @@ struct coil__fd {
     struct coil__fd_queue queues[2]; /* by enum coil__fd_side */
 
     /* The rest is for the backend on top. */
-    uint32_t armed;  /* POLLIN, POLLOUT: what the kernel was asked to report */
+    struct coil__flow *flow; /* has the descriptor for itself */
+    uint32_t armed;          /* POLLIN, POLLOUT: what the kernel was asked to report */
     bool registered; /* the kernel was told of the descriptor, and not since told to forget */
     bool listed;     /* in a list of the backend's, linked by next_listed */
     int next_listed; /* -1: the last */

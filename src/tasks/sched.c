@@ -32,7 +32,7 @@ static inline struct coil__task *next_task(coil_loop *loop)
                 return NULL;
             entry = loop->batch;
         }
-        if (entry->run == coil__handle_run)
+        if (entry->run == coil__handle_run || entry->run == coil__call_run)
             return NULL;
         loop->batch = entry->next;
         if (COIL_UNLIKELY(entry->run != NULL)) {
