@@ -217,6 +217,32 @@ COIL_ASYNC(gather_10k, (long, rounds))
     return 0;
 }
 
+static int group_of_children(coil_task_group *group)
+{
+    for (int i = 0; i < CHILDREN; i++)
+        COIL_TRY(coil_task_group_spawn(group, child()));
+    return 0;
+}
+
+static int group_rounds(long rounds)
+{
+    for (long i = 0; i < rounds; i++) {
+        coil_task_group group;
+        COIL_TRY(coil_task_group_enter(&group));
+        COIL_TRY(coil_task_group_exit(&group, group_of_children(&group)));
+    }
+    return 0;
+}
+
+COIL_ASYNC(group_10k, (long, rounds))
+{
+    COIL_TRY(group_rounds(1));
+    uint64_t begin_ns = wall_ns();
+    COIL_TRY(group_rounds(rounds));
+    result_ns("group_10k", "ns_per_child", begin_ns, (double)rounds * CHILDREN);
+    return 0;
+}
+
 /* ---- memory -------------------------------------------------------------------------------------- */
 
 static long parked;
@@ -377,6 +403,20 @@ COIL_ASYNC(timer_call_at, (long, count))
     return 0;
 }
 
+/* A time limit around something that does not wait: one look at the clock, one timer armed and disarmed. */
+COIL_ASYNC(timeout_enter_exit, (long, count))
+{
+    uint64_t begin_ns = wall_ns();
+
+    for (long i = 0; i < count; i++) {
+        coil_timeout limit;
+        COIL_TRY(coil_timeout_enter(&limit, 100));
+        COIL_TRY(coil_timeout_exit(&limit, 0));
+    }
+    result_ns("timeout", "ns", begin_ns, count);
+    return 0;
+}
+
 /* ---- callbacks ----------------------------------------------------------------------------------- */
 
 static int do_nothing(void *arg)
@@ -522,6 +562,32 @@ COIL_ASYNC(xthread_own, (long, count))
     return 0;
 }
 
+/* ---- generators ----------------------------------------------------------------------------------- */
+
+COIL_ASYNC_GEN(numbers, (long, count))
+{
+    for (long i = 0; i < count; i++)
+        COIL_TRY(coil_yield(i, NULL));
+    return 0;
+}
+
+COIL_ASYNC(gen_items, (long, count))
+{
+    long sum = 0;
+    coil_value item;
+    coil_gen *gen = numbers(count);
+    uint64_t begin_ns = wall_ns();
+
+    for (long i = 0; i < count; i++) {
+        COIL_TRY(coil_gen_next(gen, &item));
+        sum += item.integer;
+    }
+    result_ns("gen", "ns_per_item", begin_ns, count);
+    int rc = coil_gen_close(gen);
+    coil_unref(gen);
+    return rc == 0 && sum != count * (count - 1) / 2 ? COIL_ERUNTIME : rc;
+}
+
 /* ---- queues and locks ----------------------------------------------------------------------------- */
 
 COIL_ASYNC(producer, (coil_queue *, queue), (long, count))
@@ -611,13 +677,16 @@ RUNS(yield_10000)
 RUNS(spawn_join_seq)
 RUNS(spawn_join_batch)
 RUNS(gather_10k)
+RUNS(group_10k)
 RUNS(mem_gate)
 RUNS(mem_forever)
 RUNS(sleepers_tasks)
 RUNS(sleepers_call_later)
 RUNS(timer_call_later)
 RUNS(timer_call_at)
+RUNS(timeout_enter_exit)
 RUNS(call_soon)
+RUNS(gen_items)
 RUNS(queue_1)
 RUNS(queue_100)
 RUNS(lock_100)
@@ -633,12 +702,15 @@ static const struct workload workloads[] = {
     { "spawn_join_seq", "spawn_join", 1000000, run_spawn_join_seq },
     { "spawn_join_batch", "spawn_join", 1000000, run_spawn_join_batch },
     { "gather_10k", "gather", 20, run_gather_10k },
+    { "group_10k", "group", 20, run_group_10k },
     { "mem_gate", "mem", 100000, run_mem_gate },
     { "mem_forever", "mem", 100000, run_mem_forever },
     { "sleepers_tasks", "sleepers", 1000000, run_sleepers_tasks },
     { "sleepers_call_later", "sleepers", 1000000, run_sleepers_call_later },
     { "timer_call_later", "timer", 5000000, run_timer_call_later },
     { "timer_call_at", "timer", 5000000, run_timer_call_at },
+    { "timeout", "timeout", 5000000, run_timeout_enter_exit },
+    { "gen", "gen", 5000000, run_gen_items },
     { "call_soon", "call_soon_batch", 5000000, run_call_soon },
     { "queue_1", "queue", 1000000, run_queue_1 },
     { "queue_100", "queue", 1000000, run_queue_100 },

@@ -163,6 +163,110 @@ static int sleepers(long count)
     return 0;
 }
 
+/* A queue as its users write one: a ring, and two conditions. */
+static struct {
+    long *items;
+    int room, head, count;
+    st_cond_t not_full, not_empty;
+} queue;
+
+static void put(long item)
+{
+    while (queue.count == queue.room)
+        st_cond_wait(queue.not_full);
+    queue.items[(queue.head + queue.count++) % queue.room] = item;
+    st_cond_signal(queue.not_empty);
+}
+
+static long take(void)
+{
+    while (queue.count == 0)
+        st_cond_wait(queue.not_empty);
+    long item = queue.items[queue.head];
+    queue.head = (queue.head + 1) % queue.room;
+    queue.count--;
+    st_cond_signal(queue.not_full);
+    return item;
+}
+
+static long messages;
+
+static void *producer(void *arg)
+{
+    for (long i = 0; i < messages; i++)
+        put(i);
+    return arg;
+}
+
+static void *consumer(void *arg)
+{
+    long sum = 0;
+
+    for (long i = 0; i < messages; i++)
+        sum += take();
+    if (sum != messages * (messages - 1) / 2)
+        abort();
+    return arg;
+}
+
+static int pass_messages(const char *name, int room, long count)
+{
+    queue.items = calloc((size_t)room, sizeof *queue.items);
+    queue.room = room;
+    queue.not_full = st_cond_new();
+    queue.not_empty = st_cond_new();
+    messages = count;
+    uint64_t begin_ns = wall_ns();
+    st_thread_t one = start(producer, NULL, JOINABLE);
+    st_thread_t other = start(consumer, NULL, JOINABLE);
+    join(one);
+    join(other);
+    result_ns(name, "ns_per_msg", begin_ns, (double)count);
+    return 0;
+}
+
+static int queue_1(long count)
+{
+    return pass_messages("queue_1", 1, count);
+}
+
+static int queue_100(long count)
+{
+    return pass_messages("queue_100", 100, count);
+}
+
+enum {
+    LOCKERS = 100
+};
+
+static st_mutex_t lock;
+static long locks_each;
+
+static void *locker(void *arg)
+{
+    for (long i = 0; i < locks_each; i++) {
+        st_mutex_lock(lock);
+        give_way();
+        st_mutex_unlock(lock);
+    }
+    return arg;
+}
+
+static int lock_100(long count)
+{
+    st_thread_t lockers[LOCKERS];
+
+    lock = st_mutex_new();
+    locks_each = count / LOCKERS;
+    uint64_t begin_ns = wall_ns();
+    for (int i = 0; i < LOCKERS; i++)
+        lockers[i] = start(locker, NULL, JOINABLE);
+    for (int i = 0; i < LOCKERS; i++)
+        join(lockers[i]);
+    result_ns("lock_100", "ns_per_acquire", begin_ns, (double)locks_each * LOCKERS);
+    return 0;
+}
+
 static const struct workload workloads[] = {
     { "yield_same", "yield", 2000000, yield },
     { "spawn_join_seq", "spawn_join", 1000000, spawn_join_seq },
@@ -170,6 +274,9 @@ static const struct workload workloads[] = {
     { "gather_10k", "gather", 20, gather },
     { "mem_gate", "mem", 100000, mem },
     { "sleepers_tasks", "sleepers", 1000000, sleepers },
+    { "queue_1", "queue", 1000000, queue_1 },
+    { "queue_100", "queue", 1000000, queue_100 },
+    { "lock_100", "lock", 1000000, lock_100 },
 };
 
 int main(int argc, char **argv)
