@@ -45,7 +45,21 @@ static inline void coil__fiber_gone(struct coil__stack *stack)
 }
 #endif
 
-/* The same for codes. As a call that gives an int it can be the tail of a function that returns one;
+/* Leaves a stack for good: what it was is in `from`, and may have been given back. */
+static inline _Noreturn void coil__fiber_leave(struct coil__stack *from, void *load,
+                                               struct coil__stack *to, intptr_t value)
+{
+#ifdef COIL__FIBER_ANNOTATED
+    void *dead;
+    (void)coil__fiber_switch(&dead, from, load, to, value, true);
+    __builtin_unreachable();
+#else
+    (void)to;
+    coil__switch_leave(load, value, from->low + from->bytes);
+#endif
+}
+
+/* The same as coil__fiber_switch for codes. As a call that gives an int it can be the tail of a function that returns one;
  * gcc makes no tail call where a wider result has to be narrowed. A switch that gives a code must be
  * answered by one that passes a code. */
 #ifdef COIL__FIBER_ANNOTATED

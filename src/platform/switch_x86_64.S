@@ -89,12 +89,17 @@ coil__switch:
     .cfi_endproc
     .size   coil__switch, . - coil__switch
 
-/* The outermost frame of every coroutine: calls entry [r13] with arg [r12] and the value of the
+/* The outermost frame of every coroutine: goes to entry [r13] with arg [r12] and the value of the
  * first switch [rax]. It has no caller, and says so to unwinders.
+ *
+ * It does not call entry but puts a return address there and jumps: a call would lie on the
+ * processor's private stack above those of whoever entered this one, who often is who goes on when
+ * the coroutine ends, and would find all its returns off by one. For coil__switch_last it keeps, at
+ * the very top, which stack that was [the word that coil__switch has stored at rdi].
  *
  * Unwinders look a return address up one byte early, to find the call before it. The return address
  * of a stack that never ran is where we begin; so we begin behind a nop, and what they find is
- * ours. */
+ * ours. The same goes for the return address of entry. */
     .type   coil__switch_first, @function
     .p2align 4
 coil__switch_first:
@@ -102,18 +107,62 @@ coil__switch_first:
     .cfi_def_cfa rsp, 0
     .cfi_undefined rip
     nop
+    movq    (%rdi), %r8
+    movq    %r8, (%rsp)
+    leaq    1f(%rip), %r9
+    pushq   %r9
+    .cfi_adjust_cfa_offset 8
     movq    %r12, %rdi
     movq    %rax, %rsi
-    call    *%r13
-    ud2                             /* entry returned */
+    jmp     *%r13
+    .cfi_adjust_cfa_offset -8
+    nop
+1:  ud2                             /* entry returned */
     .cfi_endproc
     .size   coil__switch_first, . - coil__switch_first
+
+/* The last switch of a stack: void *load [rdi], intptr_t value [rsi], void *top [rdx]. Jumped to, not
+ * called, see switch.h; so if the stack being entered is the one that entered this one, and nothing
+ * has run in between that left calls behind, the private stack is as it was then, and `ret` is right,
+ * and so are all returns that follow (measured: 37 of the 118 ns of a spawn and join).
+ *
+ * All along rdi points to what the stack being entered has saved, which stays where it is. */
+    .globl  coil__switch_last
+    .hidden coil__switch_last
+    .type   coil__switch_last, @function
+    .p2align 4
+coil__switch_last:
+    .cfi_startproc
+    .cfi_def_cfa rdi, 56
+    .cfi_offset rbp, -16
+    .cfi_offset rbx, -24
+    .cfi_offset r12, -32
+    .cfi_offset r13, -40
+    .cfi_offset r14, -48
+    .cfi_offset r15, -56
+    andq    $-16, %rdx
+    movq    -16(%rdx), %r8          /* which stack entered this one */
+    movq    %rdi, %rsp              /* here we change stacks */
+    movq    %rsi, %rax
+    popq    %r15
+    popq    %r14
+    popq    %r13
+    popq    %r12
+    popq    %rbx
+    popq    %rbp
+    cmpq    %r8, %rdi
+    jne     1f
+    ret
+1:  popq    %rcx
+    jmp     *%rcx
+    .cfi_endproc
+    .size   coil__switch_last, . - coil__switch_last
 
 /* void *coil__switch_prepare(void *stack_low [rdi], size_t stack_bytes [rsi], entry [rdx], arg
  * [rcx])
  *
- * The frame ends at a multiple of 16, as the stack must stand before the call of entry. rbp is zero
- * for those who follow frame pointers. */
+ * The frame ends at a multiple of 16, as the stack must stand before the call of entry. Above it is
+ * room for what coil__switch_first keeps. rbp is zero for those who follow frame pointers. */
     .globl  coil__switch_prepare
     .hidden coil__switch_prepare
     .type   coil__switch_prepare, @function
@@ -122,7 +171,7 @@ coil__switch_prepare:
     .cfi_startproc
     leaq    (%rdi, %rsi), %rax
     andq    $-16, %rax
-    subq    $56, %rax
+    subq    $72, %rax
     leaq    coil__switch_first+1(%rip), %r8
     xorl    %r9d, %r9d
     movq    %r9, (%rax)             /* r15 */

@@ -149,12 +149,10 @@ static void gen_main(void *arg, intptr_t value)
     else if (rc >= 0)
         rc = coil__fail_plain(COIL_EEND);
     struct coil__return consumer = gen->consumer;
-    void *dead;
     leave(gen, coil__thread.task);
     end(gen);
     coil__unref(&gen->object); /* that of resume */
-    (void)coil__fiber_switch_code(&dead, stack, consumer.sp, consumer.stack, rc, true);
-    __builtin_unreachable();
+    coil__fiber_leave(stack, consumer.sp, consumer.stack, rc);
 }
 
 static __attribute__((noinline)) int refuse_yield(coil_value value)

@@ -185,8 +185,7 @@ static void driver_main(void *arg, intptr_t value)
     driver->ended = true;
     coil__coro_end(coro);
     struct coil__return back = driver->resumer;
-    (void)coil__fiber_switch(&driver->sp, driver->stack, back.sp, back.stack, 0, true);
-    __builtin_unreachable();
+    coil__fiber_leave(driver->stack, back.sp, back.stack, 0);
 }
 
 static int make_driver(coil_coro *coro)

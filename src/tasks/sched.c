@@ -466,17 +466,14 @@ static void task_main(void *arg, intptr_t value)
             continue;
         }
 
-        void *dead;
         coil__stack_give(&loop->stacks, stack);
-        if (creator) {
-            (void)coil__fiber_switch_code(&dead, stack, creator->sp, creator->stack, 0, true);
-        } else if (next) {
+        if (creator)
+            coil__fiber_leave(stack, creator->sp, creator->stack, 0);
+        if (next) {
             int code = enter(loop, next);
-            (void)coil__fiber_switch_code(&dead, stack, next->sp, next->stack, code, true);
-        } else {
-            coil__thread.task = NULL;
-            (void)coil__fiber_switch_code(&dead, stack, loop->sp, NULL, 0, true);
+            coil__fiber_leave(stack, next->sp, next->stack, code);
         }
-        __builtin_unreachable();
+        coil__thread.task = NULL;
+        coil__fiber_leave(stack, loop->sp, NULL, 0);
     }
 }
