@@ -18,9 +18,15 @@ install(FILES ${PROJECT_BINARY_DIR}/coilConfig.cmake ${PROJECT_BINARY_DIR}/coilC
     DESTINATION ${coil_package_dir}
 )
 
+set(coil_tls_libraries "")
+if(coil_has_tls)
+    set(coil_tls_libraries " -lssl -lcrypto")
+endif()
+
 # coil.pc is filled in at install time: only then is the prefix known (cmake --install --prefix).
 install(CODE "
     set(COIL_VERSION \"${PROJECT_VERSION}\")
+    set(COIL_PC_TLS \"${coil_tls_libraries}\")
     set(COIL_PC_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")
     set(COIL_PC_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
     foreach(dir COIL_PC_INCLUDEDIR COIL_PC_LIBDIR)

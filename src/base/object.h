@@ -19,6 +19,7 @@ enum coil__kind {
     COIL__KIND_RUNNER,
     COIL__KIND_TRACER,
     COIL__KIND_GENERATOR,
+    COIL__KIND_TLS_CONTEXT,
     COIL__KIND_AWAITABLE, /* the user's own: never counted */
 };
 
