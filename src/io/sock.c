@@ -28,15 +28,16 @@ static void cancel_later(struct coil__wait *wait)
 static void operation_over(struct coil__ready *ready)
 {
     struct operation *self = COIL__CONTAINER(ready, struct operation, ready);
-    if (self->wait.state == COIL__WAIT_PENDING || self->wait.state == COIL__WAIT_CANCELLING) {
-        bool asked = self->wait.state == COIL__WAIT_CANCELLING;
-        bool taken_back = asked && self->op.result < 0;
-        if (asked && !taken_back && !self->closed)
-            cancel_later(&self->wait);
-        coil__wait_over(&self->wait);
-        if (taken_back)
-            self->wait.state = COIL__WAIT_CANCELLED;
-    }
+    if (self->wait.state != COIL__WAIT_PENDING && self->wait.state != COIL__WAIT_CANCELLING)
+        return;
+    bool asked = self->wait.state == COIL__WAIT_CANCELLING;
+    bool taken_back = asked && self->op.result < 0;
+    if (asked && !taken_back && !self->closed)
+        cancel_later(&self->wait);
+    coil__wait_over(&self->wait);
+    if (taken_back && !self->closed)
+        self->wait.state = COIL__WAIT_CANCELLED;
+    self->closed &= taken_back; /* what came before the close is not lost */
 }
 
 /* As in asyncio the descriptor's callback comes first and queues the task for the next turn. */
@@ -55,12 +56,20 @@ static bool take_back(struct coil__wait *wait)
     return backend->ops->cancel(backend, &self->op) == COIL__OP_GONE;
 }
 
-/* The loop is being closed: the kernel must let go of the buffer before the stack goes. */
+/* Nothing is queued: the entry would lie on a stack that goes. */
+static void operation_gone(struct coil__op *op)
+{
+    COIL__CONTAINER(op, struct operation, op)->wait.state = COIL__WAIT_OVER;
+}
+
+/* The loop is being closed: the kernel must let go of the buffer before the stack goes, whatever else it
+ * refuses. */
 static void wait_until_gone(struct operation *self)
 {
     struct coil__backend *backend = self->wait.task->future.loop->backend;
-    while (self->op.pending && backend->ops->wait(backend, COIL__FOREVER_NS) >= 0)
-        continue;
+    self->op.done = operation_gone;
+    while (self->op.pending)
+        (void)backend->ops->wait(backend, COIL__FOREVER_NS);
 }
 
 /* Waits for a submitted operation. Gives its result, or the code of the cancellation. */

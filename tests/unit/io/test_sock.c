@@ -566,6 +566,78 @@ TEST(number_that_is_used_again_is_a_new_descriptor)
     EXPECT_RUN_REAL(reuses_a_number(true), 0);
 }
 
+/* A descriptor with a receive that was just taken back is closed: with io_uring the kernel works then, and
+ * what another call waits for may happen on the way, before anything can take that back. */
+static int let_the_kernel_work(void)
+{
+    int ends[2];
+    pair(ends);
+    coil_task *task = coil_create_task(receives(ends[0], "-"));
+    COIL_TRY(coil_sleep(0.001));
+    coil_task_cancel(task, NULL);
+    coil_sock_close(ends[0]);
+    int rc = coil_await(task, NULL);
+    EXPECT_INT(rc, COIL_ECANCELED);
+    coil_unref(task);
+    coil_sock_close(ends[1]);
+    notes_[0] = '\0';
+    return 0;
+}
+
+COIL_ASYNC(accepts_or_is_closed, (int, fd))
+{
+    int client = coil_sock_accept(fd, NULL, NULL);
+    if (client < 0)
+        return client;
+    coil_sock_close(client);
+    return 0;
+}
+
+COIL_ASYNC(interferes_late, (int, how))
+{
+    int ends[2], clients[2] = { stream(), stream() };
+    struct sockaddr_in address;
+    int server = listener(&address);
+    bool received = false;
+    char rest[8];
+    pair(ends);
+    coil_task *receiver = coil_create_task(receives_then_waits(ends[0], &received));
+    coil_task *acceptor = coil_create_task(accepts_or_is_closed(server));
+    COIL_TRY(coil_sleep(0.001));
+    COIL_TRY(coil_sock_sendall(ends[1], "data", 4));
+    EXPECT(connect(clients[0], generic(&address), sizeof address) < 0 && errno == EINPROGRESS);
+    COIL_TRY(let_the_kernel_work());
+    if (how == 0)
+        coil_sock_close(server);
+    else
+        coil_task_cancel(acceptor, NULL);
+    coil_task_cancel(receiver, NULL);
+    int rc = coil_await(acceptor, NULL);
+    EXPECT(rc == 0 || rc == (how == 0 ? COIL_ECLOSED : COIL_ECANCELED));
+    EXPECT_INT(coil_await(receiver, NULL), COIL_ECANCELED);
+    EXPECT_INT(recv(ends[0], rest, sizeof rest, MSG_DONTWAIT), received ? -1 : 4);
+    notes_[0] = '\0';
+    coil_unref(receiver);
+    coil_unref(acceptor);
+    close_pair(ends);
+    close_pair(clients);
+    if (how != 0)
+        coil_sock_close(server);
+    return 0;
+}
+
+TEST(what_happens_before_it_can_be_taken_back_is_not_lost)
+{
+    /* Neither bytes nor descriptors, whoever takes back: a cancellation or a close. */
+    int before = dup(0);
+    EXPECT_RUN_REAL(interferes_late(0), 0);
+    EXPECT_RUN_REAL(interferes_late(1), 0);
+    int after = dup(0);
+    (void)close(before);
+    (void)close(after);
+    EXPECT_INT(after, before + 1);
+}
+
 /* ---- outside tasks ------------------------------------------------------------------------------ */
 
 TEST(waiting_calls_need_a_task)
@@ -596,4 +668,6 @@ TESTS_MAIN(RUN(connection_is_made_used_and_ended), RUN(refused_connection_and_bl
            RUN(reset_by_the_peer_is_an_error), RUN(datagrams_keep_their_borders),
            RUN(cancelled_recvfrom_leaves_the_datagram),
            RUN(close_ends_the_calls_that_wait_on_the_descriptor),
-           RUN(number_that_is_used_again_is_a_new_descriptor), RUN(waiting_calls_need_a_task))
+           RUN(number_that_is_used_again_is_a_new_descriptor),
+           RUN(what_happens_before_it_can_be_taken_back_is_not_lost),
+           RUN(waiting_calls_need_a_task))
