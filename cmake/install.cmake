@@ -24,7 +24,11 @@ if(coil_has_tls)
 endif()
 
 # coil.pc is filled in at install time: only then is the prefix known (cmake --install --prefix).
+if(coil_with_uring)
+    set(coil_pc_uring " -luring")
+endif()
 install(CODE "
+    set(COIL_PC_URING \"${coil_pc_uring}\")
     set(COIL_VERSION \"${PROJECT_VERSION}\")
     set(COIL_PC_TLS \"${coil_tls_libraries}\")
     set(COIL_PC_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")

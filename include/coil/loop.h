@@ -482,6 +482,18 @@ COIL_API int coil_loop_step(coil_loop *loop, double timeout);
  */
 COIL_API COIL_ANY_THREAD const char *coil_loop_backend(const coil_loop *loop);
 
+/**
+ * Why the loop waits with this backend and not with the one that COIL_BACKEND names, or the best: such as
+ * "io_uring is forbidden: /proc/sys/kernel/io_uring_disabled is 2". For a line in the log.
+ *
+ * Returns   a static text; NULL if the loop has what was asked for, or is closed
+ * Suspends  never
+ * Thread    any
+ * Python    none
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD COIL_NULLABLE const char *coil_loop_backend_reason(const coil_loop *loop);
+
 COIL_END_DECLS
 
 #endif

@@ -423,6 +423,11 @@ const char *coil_loop_backend(const coil_loop *loop)
     return loop->backend ? loop->backend->ops->name : "closed";
 }
 
+const char *coil_loop_backend_reason(const coil_loop *loop)
+{
+    return loop->backend ? loop->backend->why : NULL;
+}
+
 bool coil_get_debug(coil_loop *loop)
 {
     loop = coil__loop_or_running(loop);

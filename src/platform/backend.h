@@ -66,6 +66,7 @@ struct coil__op {
     bool pending;                  /* between submit and done */
     bool started;                  /* CONNECT: the first connect(2) has been made */
     bool nonblocking;              /* READ, WRITE, ACCEPT: O_NONBLOCK was found set */
+    bool polls;                    /* io_uring: the kernel has refused to wait in the call itself */
     struct coil__op *next, **link; /* *link == op while queued */
 };
 
@@ -187,13 +188,19 @@ enum coil__flow_side {
 /* Every backend begins with this. */
 struct coil__backend {
     const struct coil__backend_ops *ops;
+    const char *why; /* why not the one that was asked for; NULL: it is the one */
 };
 
 extern const struct coil__backend_ops coil__backend_epoll;
 extern const struct coil__backend_ops coil__backend_poll;
+extern const struct coil__backend_ops coil__backend_uring;
 
 /* Opens the one named by the environment variable COIL_BACKEND, or else the best that works here.
- * -ENOTSUP if the name is unknown. */
+ * io_uring is forbidden in many places: where it is named and cannot be had, the best of the others is
+ * opened, and says why. -ENOTSUP if the name is unknown. */
 int coil__backend_open(struct coil__backend **backend_out);
+
+/* What open() of io_uring failed with, in words. A static text. */
+const char *coil__uring_why_not(int rc);
 
 #endif

@@ -29,6 +29,7 @@ void coil__op_prepare(struct coil__op *op)
     op->pending = false;
     op->started = false;
     op->nonblocking = false;
+    op->polls = false;
     op->next = NULL;
     op->link = NULL;
 }

@@ -1024,7 +1024,8 @@ static void cancel_victim(struct script *script)
         script->rc = cancel(script->victim);
 }
 
-/* The kernel has reported both already: the stale report must not reach the cancelled one. */
+/* The kernel has reported both already: the stale report must not reach the cancelled one. Where it has
+ * received for both already, it is too late, and nothing may be lost. */
 static void done_may_cancel_another_operation_of_the_same_batch(void **state)
 {
     (void)state;
@@ -1043,9 +1044,15 @@ static void done_may_cancel_another_operation_of_the_same_batch(void **state)
     put(fds[0][1], "x");
     put(fds[1][1], "y");
     settle();
-    assert_int_equal(completed_count, 1);
     struct script *winner = (struct script *)completed[0];
-    assert_int_equal(winner->rc, COIL__OP_GONE);
+    if (under_test == &coil__backend_uring) {
+        assert_int_equal(winner->rc, COIL__OP_PENDING);
+        assert_int_equal(completed_count, 2);
+        assert_int_equal(winner->victim->result, 1);
+    } else {
+        assert_int_equal(winner->rc, COIL__OP_GONE);
+        assert_int_equal(completed_count, 1);
+    }
     assert_int_equal(pending(), 0);
     close_both(fds[0]);
     close_both(fds[1]);
@@ -1103,7 +1110,8 @@ static void report_for_a_number_that_was_reused_in_the_batch_is_harmless(void **
     int fds[2][2];
     for (int i = 0; i < 2; i++) {
         make_pair(fds[i]);
-        scripts[i] = (struct script){ .op = io_op(COIL__OP_RECV, fds[i][0], data[i], 8),
+        /* Not a RECV, which io_uring may have done already. */
+        scripts[i] = (struct script){ .op = io_op(COIL__OP_READ, fds[i][0], data[i], 8),
                                       .then = replace_descriptor,
                                       .victim = &scripts[1 - i].op,
                                       .rc = -1,
@@ -1338,7 +1346,7 @@ static void closing_under_a_waiting_operation_is_ebadf_where_seen(void **state)
     assert_int_equal(submit(&op), COIL__OP_PENDING);
     close_both(fds);
     settle();
-    if (under_test == &coil__backend_poll) {
+    if (under_test != &coil__backend_epoll) {
         assert_true(has_completed(&op));
         assert_int_equal(op.result, -EBADF);
     } else {
@@ -1951,7 +1959,8 @@ static const struct CMUnitTest of_the_choice[] = {
 int main(int argc, char **argv)
 {
     static const struct coil__backend_ops *const all[] = { &coil__backend_epoll,
-                                                           &coil__backend_poll };
+                                                           &coil__backend_poll,
+                                                           &coil__backend_uring };
     int failed = 0;
 
     if (argc > 1)
