@@ -614,9 +614,24 @@ void *text_arg(const char *text)
 static bool prints_log;
 static bool prints_warnings;
 
-static const char *event_token(coil_event_kind event)
+static const char *protocol_token(const char *function)
 {
-    switch (event) {
+    static const char *const functions[][2] = {
+        { "data_received", "DATA_RECEIVED_RAISED" },
+        { "eof_received", "EOF_RECEIVED_RAISED" },
+        { "pause_writing", "PAUSE_WRITING_RAISED" },
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (strcmp(function, functions[i][0]) == 0)
+            return functions[i][1];
+    return "CALLBACK_RAISED";
+}
+
+static const char *event_token(const coil_report *report)
+{
+    switch (report->event) {
+    case COIL_EVENT_PROTOCOL_FAILED:
+        return protocol_token(report->name);
     case COIL_EVENT_CALLBACK_FAILED:
         return "CALLBACK_RAISED";
     case COIL_EVENT_TASK_ERROR_UNREAD:
@@ -645,6 +660,8 @@ static bool print_warning(const coil_report *report)
         say("WARN NEVER_AWAITED", report->name, report->place ? "origin=true" : "origin=false");
     else if (report->event == COIL_EVENT_UNCLOSED_LOOP)
         say("WARN UNCLOSED_LOOP");
+    else if (report->event == COIL_EVENT_UNCLOSED_TRANSPORT)
+        say("WARN UNCLOSED_TRANSPORT");
     else
         return false;
     return true;
@@ -654,7 +671,7 @@ int print_event(COIL_UNUSED coil_loop *loop, const coil_report *report, COIL_UNU
 {
     if (print_warning(report))
         return 0;
-    const char *token = event_token(report->event);
+    const char *token = event_token(report);
     if (!token)
         fail(report->message);
 
@@ -671,11 +688,13 @@ static bool print_log_line(coil_log_level level, const coil_report *report)
     if (!prints_log)
         return false;
     const char *name = level == COIL_LOG_ERROR ? "ERROR" : "WARNING";
-    const char *token = event_token(report->event);
+    const char *token = event_token(report);
     if (token)
         say("LOG", name, token, error_value(report->code, report->error));
     else if (report->event == COIL_EVENT_SLOW_CALLBACK)
         say("LOG", name, "SLOW_CALLBACK", report->seconds);
+    else if (report->event == COIL_EVENT_WRITE_AFTER_LOSS)
+        say("LOG", name, "WRITE_AFTER_LOSS");
     else
         return false;
     return true;

@@ -55,6 +55,8 @@ typedef struct coil_error coil_error;
 typedef struct coil_list coil_list;
 typedef struct coil_runner coil_runner;
 typedef struct coil_tracer coil_tracer;
+typedef struct coil_transport coil_transport;
+typedef struct coil_server coil_server;
 typedef struct coil_awaitable coil_awaitable;
 
 COIL_BEGIN_DECLS

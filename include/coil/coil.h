@@ -35,6 +35,7 @@
 #include <coil/queue.h>
 #include <coil/gen.h>
 #include <coil/sock.h>
+#include <coil/transport.h>
 #include <coil/tls.h>
 #include <coil/run.h>
 #include <coil/debug.h>

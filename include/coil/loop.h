@@ -337,6 +337,10 @@ typedef enum coil_event_kind {
     COIL_EVENT_GROUP_LEFT,           /* a block was left without coil_task_group_exit */
     COIL_EVENT_UNGUARDED_STACK, /* the system refused a guard: an overflow of that stack shows late */
     COIL_EVENT_GENERATOR_CLOSE_FAILED, /* the cleanup of a generator that was left half-way failed */
+    COIL_EVENT_PROTOCOL_FAILED,        /* a protocol's function, `name`, returned a negative code */
+    COIL_EVENT_WRITE_AFTER_LOSS,       /* writing goes on although the connection is lost */
+    COIL_EVENT_UNCLOSED_TRANSPORT, /* a transport or server was left open when its loop was closed */
+    COIL_EVENT_ACCEPT_FAILED,      /* no connection could be accepted; tried again in a second */
 } coil_event_kind;
 
 /* What the exception handler, and the log, are told. Everything is lent for the call. */
@@ -348,9 +352,9 @@ typedef struct coil_report {
     COIL_NULLABLE coil_error *error;   /* its record */
     COIL_NULLABLE coil_future *future; /* the future or task it is about */
     COIL_NULLABLE coil_handle *handle; /* the callback it is about */
-    COIL_NULLABLE const char *name;    /* NEVER_AWAITED, GENERATOR_...: the function's */
-    COIL_NULLABLE const char *place;   /* where it was made, in debug mode */
-    double seconds;                    /* SLOW_CALLBACK: how long */
+    COIL_NULLABLE const char *name; /* NEVER_AWAITED, GENERATOR_..., PROTOCOL_...: the function's */
+    COIL_NULLABLE const char *place; /* where it was made, in debug mode */
+    double seconds;                  /* SLOW_CALLBACK: how long */
 } coil_report;
 
 /* Returns 0, or a negative code if the handler itself failed; that is logged. */

@@ -20,6 +20,8 @@ enum coil__kind {
     COIL__KIND_TRACER,
     COIL__KIND_GENERATOR,
     COIL__KIND_TLS_CONTEXT,
+    COIL__KIND_TRANSPORT,
+    COIL__KIND_SERVER,
     COIL__KIND_AWAITABLE, /* the user's own: never counted */
 };
 

@@ -317,6 +317,9 @@ coil_loop *coil_new_event_loop(void)
     coil__list_init(&loop->coros);
     coil__list_init(&loop->generators);
     coil__list_init(&loop->operations);
+    coil__list_init(&loop->transports);
+    coil__list_init(&loop->servers);
+    loop->buffer_budget = SIZE_MAX;
     coil__list_init(&loop->tracers);
     coil__stack_pool_init(&loop->stacks);
     coil__cache_init(&loop->cache);
@@ -358,6 +361,7 @@ int coil_loop_close(coil_loop *loop)
     coil__loop_close_tasks(loop);
     coil__loop_drop_ready(loop);
     coil__watchers_close(loop);
+    coil__loop_close_transports(loop);
     while (loop->backend->ops->pending(loop->backend) > 0)
         if (loop->backend->ops->wait(loop->backend, COIL__FOREVER_NS) < 0)
             break;

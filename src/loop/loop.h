@@ -90,6 +90,12 @@ struct coil_loop {
     struct coil__link generators; /* that have begun and not ended */
     struct coil__link operations; /* tasks that wait for a descriptor */
 
+    /* Connections. */
+    struct coil__link transports;   /* that are not lost yet */
+    struct coil__link servers;      /* that are not closed yet */
+    void *read_buffer;              /* for pushed data, one call at a time; NULL: not needed yet */
+    size_t buffered, buffer_budget; /* bytes of the io layer's buffers */
+
     /* Around. */
     struct coil__cache cache;
     struct coil__watchers *watchers;
@@ -182,6 +188,11 @@ void coil__loop_close_tasks(coil_loop *loop);
 
 /* Ends every generator that is left, once no task is. */
 void coil__loop_close_generators(coil_loop *loop);
+
+/* ---- implemented by the io layer ---------------------------------------------------------------- */
+
+/* Reports and ends every server and transport that is left, once no task is. */
+void coil__loop_close_transports(coil_loop *loop);
 
 /* ---- handles ------------------------------------------------------------------------------------ */
 

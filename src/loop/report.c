@@ -36,6 +36,8 @@ static coil_log_level level_of(coil_event_kind event)
     case COIL_EVENT_SLOW_CALLBACK:
     case COIL_EVENT_UNCLOSED_LOOP:
     case COIL_EVENT_UNGUARDED_STACK:
+    case COIL_EVENT_WRITE_AFTER_LOSS:
+    case COIL_EVENT_UNCLOSED_TRANSPORT:
         return COIL_LOG_WARNING;
     default:
         return COIL_LOG_ERROR;

@@ -78,7 +78,7 @@ static inline coil_value counted(void)
 /* ---- running ------------------------------------------------------------------------------------ */
 
 enum {
-    STEPS_EVENTS = COIL_EVENT_GENERATOR_CLOSE_FAILED + 1
+    STEPS_EVENTS = COIL_EVENT_ACCEPT_FAILED + 1
 };
 
 /* What the loops that steps_loop has made reported, by coil_event_kind. */
@@ -131,7 +131,8 @@ static inline size_t steps_blocks(void)
 /* The same with so many reports; look at reports[] for which. */
 #define EXPECT_RUN_REPORTS(coro, code, count) STEPS_RUN_(coro, code, count, NULL)
 /* The same on the real clock: where descriptors are the subject. */
-#define EXPECT_RUN_REAL(coro, code) STEPS_RUN_(coro, code, 0, &dropped)
+#define EXPECT_RUN_REAL(coro, code)                STEPS_RUN_(coro, code, 0, &dropped)
+#define EXPECT_RUN_REPORTS_REAL(coro, code, count) STEPS_RUN_(coro, code, count, &dropped)
 
 #define STEPS_RUN_(coro, code, count, real)                                                        \
     do {                                                                                           \

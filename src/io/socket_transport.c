@@ -1,0 +1,338 @@
+#include "io/socket_transport.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include "base/error.h"
+#include "tasks/task.h"
+
+static struct coil__socket_transport *of(coil_transport *transport)
+{
+    return COIL__CONTAINER(transport, struct coil__socket_transport, endpoint.base);
+}
+
+static struct coil__socket_transport *of_endpoint(struct coil__endpoint *endpoint)
+{
+    return COIL__CONTAINER(endpoint, struct coil__socket_transport, endpoint);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+static int64_t flow_read(struct coil__endpoint *endpoint, void *buffer, size_t bytes)
+{
+    struct coil__backend *backend = coil__endpoint_backend(endpoint);
+    return backend->ops->flow_read(backend, &endpoint->flow, buffer, bytes);
+}
+
+static void read_failed(struct coil__endpoint *endpoint, int code)
+{
+    if (code != -EAGAIN)
+        coil__transport_fatal(&endpoint->base, code,
+                              coil__transport_error(&endpoint->base, code, "reading"));
+}
+
+static __attribute__((noinline)) void push_data(struct coil__endpoint *endpoint)
+{
+    char small[4096];
+    size_t bytes;
+    void *buffer = coil__endpoint_read_buffer(endpoint->base.loop, small, sizeof small, &bytes);
+    int64_t got = flow_read(endpoint, buffer, bytes);
+    if (got > 0)
+        (void)coil__protocol_data_received(&endpoint->base, buffer,
+                                           (size_t)got); /* it sees to it */
+    else if (got == 0)
+        coil__endpoint_eof(endpoint);
+    else
+        read_failed(endpoint, (int)got);
+}
+
+static void fill_buffer(struct coil__endpoint *endpoint)
+{
+    void *buffer = NULL;
+    size_t bytes;
+    if (coil__protocol_get_buffer(&endpoint->base, &buffer, &bytes) < 0)
+        return;
+    if (!coil_transport_is_reading(&endpoint->base))
+        return; /* it closed or paused the transport meanwhile */
+    int64_t got = flow_read(endpoint, buffer, bytes);
+    if (got > 0)
+        (void)coil__protocol_buffer_updated(&endpoint->base, (size_t)got); /* it sees to it */
+    else if (got == 0)
+        coil__endpoint_eof(endpoint);
+    else
+        read_failed(endpoint, (int)got);
+}
+
+static void read_ready(struct coil__endpoint *endpoint)
+{
+    if (endpoint->base.protocol->get_buffer)
+        fill_buffer(endpoint);
+    else
+        push_data(endpoint);
+}
+
+static void pull_start(coil_transport *transport, void (*readable)(void *self))
+{
+    struct coil__endpoint *endpoint = coil__endpoint_of(transport);
+    endpoint->pull_readable = readable;
+    endpoint->pull_waiting = false;
+    coil__endpoint_settle(endpoint);
+}
+
+static int64_t pull(coil_transport *transport, void *buffer, size_t bytes)
+{
+    struct coil__endpoint *endpoint = coil__endpoint_of(transport);
+    if (COIL_UNLIKELY(endpoint->pushing))
+        return -EAGAIN;
+    if (COIL_UNLIKELY(endpoint->no_reading))
+        return 0;
+    int64_t got = flow_read(endpoint, buffer, bytes);
+    if (COIL_UNLIKELY(got == 0)) {
+        endpoint->no_reading = true;
+        coil__endpoint_settle(endpoint);
+    } else if (COIL_UNLIKELY(got < 0 && got != -EAGAIN)) {
+        read_failed(endpoint, (int)got);
+        return coil__fail_with((int)got, transport->lost_error);
+    }
+    return got;
+}
+
+static void pull_wait(coil_transport *transport, bool waiting)
+{
+    struct coil__endpoint *endpoint = coil__endpoint_of(transport);
+    endpoint->pull_waiting = waiting;
+    coil__endpoint_settle(endpoint);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------ */
+
+static int64_t flow_write(struct coil__socket_transport *self, const struct iovec *parts, int count)
+{
+    struct coil__backend *backend = coil__endpoint_backend(&self->endpoint);
+    return backend->ops->flow_write(backend, &self->endpoint.flow, parts, count);
+}
+
+/* Forgets what is kept, without telling the protocol. */
+static void drop_kept(struct coil__socket_transport *self, int code)
+{
+    coil_transport *transport = &self->endpoint.base;
+    size_t freed = coil__write_queue_drop(&self->queue, code);
+    coil__loop_buffered(transport->loop, -(ptrdiff_t)freed);
+    transport->kept = 0;
+}
+
+static void stop_waiting(struct coil__socket_transport *self)
+{
+    if (self->sent_wait) {
+        coil__wait_over(self->sent_wait);
+        self->sent_wait = NULL;
+    }
+}
+
+static void write_failed(struct coil__socket_transport *self, int code)
+{
+    coil_transport *transport = &self->endpoint.base;
+    coil__transport_fatal(transport, code, coil__transport_error(transport, code, "writing"));
+}
+
+/* Keeps what could not be sent of a write: `sent` bytes have been. */
+static int keep(struct coil__socket_transport *self, const struct iovec *parts, int count,
+                size_t total, size_t sent, struct coil__lent_write *lent)
+{
+    coil_transport *transport = &self->endpoint.base;
+    size_t kept = transport->kept + total - sent;
+    if (lent && (kept > transport->high || coil__loop_over_budget(transport->loop))) {
+        lent->piece.data += sent;
+        lent->piece.bytes -= sent;
+        coil__write_queue_lend(&self->queue, lent);
+        coil__transport_kept(transport, kept, 0);
+        /* pause_writing may have aborted it, and let go of what was lent. */
+        return transport->flags & COIL__TRANSPORT_LOSING ? 0 : 1;
+    }
+    ptrdiff_t grown = coil__write_queue_copy(&self->queue, parts, count, sent);
+    if (grown < 0) {
+        if (sent > 0) /* half a message must not be followed by another */
+            coil__transport_fatal(transport, COIL_ENOMEM, NULL);
+        return (int)grown;
+    }
+    coil__transport_kept(transport, kept, grown);
+    return 0;
+}
+
+static int write_parts(coil_transport *transport, const struct iovec *parts, int count,
+                       size_t total, struct coil__lent_write *lent)
+{
+    struct coil__socket_transport *self = of(transport);
+    int64_t sent = 0;
+    if (coil__write_queue_empty(&self->queue)) {
+        sent = flow_write(self, parts, count);
+        if ((size_t)sent == total)
+            return 0;
+        if (COIL_UNLIKELY(sent < 0 && sent != -EAGAIN)) {
+            write_failed(self, (int)sent);
+            return 0; /* it comes through connection_lost */
+        }
+        if (sent < 0)
+            sent = 0;
+    }
+    return keep(self, parts, count, total, (size_t)sent, lent);
+}
+
+static int withdraw(coil_transport *transport, struct coil__lent_write *lent)
+{
+    struct coil__socket_transport *self = of(transport);
+    ptrdiff_t grown = coil__write_queue_withdraw(&self->queue, lent);
+    if (grown >= 0) {
+        coil__loop_buffered(transport->loop, grown);
+        return 0;
+    }
+    lent->done = NULL; /* not told: it is the one that asks */
+    coil__transport_fatal(transport, (int)grown, NULL);
+    return (int)grown;
+}
+
+/* Sends what it can: 0, or the code of a failure. */
+static int send_kept(struct coil__socket_transport *self, size_t *freed_out)
+{
+    coil_transport *transport = &self->endpoint.base;
+    struct iovec parts[COIL__WRITE_PARTS];
+    bool cut_short = false;
+    *freed_out = 0;
+    while (!cut_short && !coil__write_queue_empty(&self->queue)) {
+        int count = coil__write_queue_parts(&self->queue, parts);
+        size_t total = 0;
+        for (int i = 0; i < count; i++)
+            total += parts[i].iov_len;
+        int64_t sent = flow_write(self, parts, count);
+        if (sent < 0)
+            return sent == -EAGAIN ? 0 : (int)sent;
+        *freed_out += coil__write_queue_sent(&self->queue, (size_t)sent);
+        transport->kept -= (size_t)sent;
+        cut_short = (size_t)sent < total;
+    }
+    return 0;
+}
+
+static void shut_writing(struct coil__socket_transport *self)
+{
+    (void)shutdown(self->endpoint.flow.fd, SHUT_WR); /* gone already: connection_lost will say so */
+}
+
+static void write_ready(struct coil__endpoint *endpoint)
+{
+    struct coil__socket_transport *self = of_endpoint(endpoint);
+    coil_transport *transport = &endpoint->base;
+    if (coil__write_queue_empty(&self->queue))
+        return;
+    size_t freed;
+    int rc = send_kept(self, &freed);
+    if (rc < 0) {
+        coil__loop_buffered(transport->loop, -(ptrdiff_t)freed);
+        write_failed(self, rc);
+        return;
+    }
+    coil__transport_kept(transport, transport->kept, -(ptrdiff_t)freed); /* may write, or abort */
+    if (!coil__write_queue_empty(&self->queue) || (transport->flags & COIL__TRANSPORT_LOSING))
+        return;
+    stop_waiting(self);
+    if (transport->flags & COIL__TRANSPORT_CLOSING)
+        coil__transport_lose_now(transport, 0);
+    else if (transport->flags & COIL__TRANSPORT_EOF_WRITTEN)
+        shut_writing(self);
+}
+
+static void write_eof(coil_transport *transport)
+{
+    struct coil__socket_transport *self = of(transport);
+    if (coil__write_queue_empty(&self->queue))
+        shut_writing(self);
+}
+
+/* ---- ending ------------------------------------------------------------------------------------- */
+
+static void close_socket(coil_transport *transport)
+{
+    struct coil__socket_transport *self = of(transport);
+    coil__endpoint_settle(&self->endpoint);
+    if (coil__write_queue_empty(&self->queue))
+        coil__transport_lose(transport, 0);
+}
+
+static void abort_socket(coil_transport *transport, int code)
+{
+    struct coil__socket_transport *self = of(transport);
+    drop_kept(self, code);
+    coil__transport_lose(transport, code);
+    coil__endpoint_settle(&self->endpoint);
+}
+
+static void socket_lost(coil_transport *transport)
+{
+    struct coil__socket_transport *self = of(transport);
+    drop_kept(self, transport->lost_code);
+    coil__endpoint_lost(transport);
+    stop_waiting(self);
+}
+
+static void destroy_socket(coil_transport *transport)
+{
+    struct coil__socket_transport *self = of(transport);
+    coil__endpoint_fini(&self->endpoint);
+    coil__socket_transport_free(self);
+}
+
+static const struct coil__transport_ops socket_ops = {
+    .name = "socket",
+    .write = write_parts,
+    .withdraw = withdraw,
+    .write_eof = write_eof,
+    .close = close_socket,
+    .abort = abort_socket,
+    .reading = coil__endpoint_reading,
+    .lost = socket_lost,
+    .destroy = destroy_socket,
+    .pull_start = pull_start,
+    .pull = pull,
+    .pull_wait = pull_wait,
+    .extra_info = coil__endpoint_extra_info,
+    .fd = coil__endpoint_fd,
+};
+
+/* ---- making ------------------------------------------------------------------------------------- */
+
+struct coil__socket_transport *coil__socket_transport_alloc(void)
+{
+    struct coil__socket_transport *self = coil__block_take(sizeof *self);
+    if (self)
+        memset(self, 0, sizeof *self);
+    else
+        coil__fail_plain(COIL_ENOMEM);
+    return self;
+}
+
+void coil__socket_transport_free(struct coil__socket_transport *self)
+{
+    coil__block_give(self, sizeof *self);
+}
+
+int coil__socket_transport_begin(struct coil__socket_transport *self, coil_loop *loop, int fd,
+                                 bool tcp, const coil_protocol *protocol, void *protocol_self)
+{
+    self->endpoint.flow.fd = fd;
+    self->endpoint.flow.kind = COIL__FLOW_STREAM;
+    self->endpoint.flow.tcp = tcp;
+    self->endpoint.read_ready = read_ready;
+    self->endpoint.write_ready = write_ready;
+    return coil__endpoint_begin(&self->endpoint, &socket_ops, loop, protocol, protocol_self);
+}
+
+bool coil__socket_set_nodelay(int fd)
+{
+    int protocol = 0, on = 1;
+    socklen_t length = sizeof protocol;
+    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0 || protocol != IPPROTO_TCP)
+        return false;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* slower without, not wrong */
+    return true;
+}
