@@ -191,6 +191,48 @@ COIL_API void coil_tls_context_set_allow_ragged_eof(coil_tls_context *context, b
  */
 COIL_API void *coil_tls_context_native(coil_tls_context *context);
 
+/* ---- connections --------------------------------------------------------------------------------- */
+
+typedef struct coil_tls_options {
+    size_t size; /* sizeof(coil_tls_options) */
+    COIL_NULLABLE const char
+        *server_hostname;     /* clients: whose certificate it must be, a name or an address */
+    double handshake_timeout; /* seconds; 0: 60 */
+    double shutdown_timeout;  /* for the peer's goodbye, in seconds; 0: 30 */
+} coil_tls_options;
+#define COIL_TLS_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        sizeof(coil_tls_options), NULL, 0, 0                                                       \
+    }
+
+/**
+ * Goes over to TLS on a connection that stands (STARTTLS): the protocol moves on to a new transport, above the old
+ * one, which must not be used any more. connection_made is not called again.
+ *
+ * Which side is to begin the handshake is the context's matter. What the peer has sent before TLS was asked for, and
+ * was read already, has no part in it: to accept it as if it had come through TLS is a known trap.
+ *
+ * @param transport      a plain one, neither closing nor of datagrams; borrowed
+ * @param context        kept
+ * @param options        NULL: none; a client that checks names needs server_hostname
+ * @param transport_out  receives one reference
+ *
+ * Returns   0, or
+ *           COIL_ECERT      the peer's certificate is not good
+ *           COIL_ETLS       the peer speaks something else, or nothing in common
+ *           COIL_ETIMEDOUT  the handshake took too long
+ *           COIL_ECANCELED, COIL_ENOTASK, COIL_ENOMEM, COIL_EINVAL, COIL_ERUNTIME (it is closing), -errno
+ *           After the handshake has begun, a failure ends the connection: connection_lost follows.
+ * Suspends  until the handshake is over
+ * Cancel    the connection is aborted
+ * Thread    the loop's, in a task
+ * Python    loop.start_tls
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_start_tls(coil_transport *transport, coil_tls_context *context,
+               COIL_NULLABLE const coil_tls_options *options, coil_transport **transport_out);
+
 COIL_END_DECLS
 
 #endif

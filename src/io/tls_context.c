@@ -128,6 +128,9 @@ static void context_destroy(void *object)
     }
     coil__free(context->names);
     coil__free(context->alpn);
+    if (context->ctx)
+        SSL_CTX_set_app_data(context->ctx,
+                             NULL); /* connections may outlive us, by way of OpenSSL */
     SSL_CTX_free(context->ctx);
     coil__free(context);
 }

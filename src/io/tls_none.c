@@ -115,3 +115,13 @@ void *coil_tls_context_native(coil_tls_context *context)
     (void)unsupported(); /* recorded */
     return NULL;
 }
+
+int coil_start_tls(coil_transport *transport, coil_tls_context *context,
+                   const coil_tls_options *options, coil_transport **transport_out)
+{
+    (void)transport;
+    (void)context;
+    (void)options;
+    (void)transport_out;
+    return unsupported();
+}

@@ -234,6 +234,14 @@ int coil__transport_init(coil_transport *transport, const struct coil__transport
     return 0;
 }
 
+void coil__transport_wake_made(coil_transport *transport)
+{
+    if (!transport->made_wait)
+        return;
+    coil__wait_over(transport->made_wait);
+    transport->made_wait = NULL;
+}
+
 void coil__transport_made(coil_transport *transport)
 {
     struct coil__protocol_call call;
@@ -242,10 +250,7 @@ void coil__transport_made(coil_transport *transport)
     int rc = call.protocol->connection_made ? call.protocol->connection_made(call.self, transport)
                                             : 0;
     (void)end_call(transport, &call, rc, "connection_made"); /* not fatal, as in asyncio */
-    if (transport->made_wait) {
-        coil__wait_over(transport->made_wait);
-        transport->made_wait = NULL;
-    }
+    coil__transport_wake_made(transport);
 }
 
 struct made_wait {
@@ -289,10 +294,7 @@ static void leave_loop(coil_transport *transport)
     transport->lost_call.context = NULL;
     if (transport->left_server)
         transport->left_server(transport);
-    if (transport->made_wait) {
-        coil__wait_over(transport->made_wait);
-        transport->made_wait = NULL;
-    }
+    coil__transport_wake_made(transport);
     destroy_self(protocol, self);
     coil__unref(&transport->object);
 }

@@ -116,6 +116,9 @@ void coil__transport_drop(coil_transport *transport);
 /* Calls connection_made, sets MADE, and wakes who waits for it. */
 void coil__transport_made(coil_transport *transport);
 
+/* Only wakes who waits. */
+void coil__transport_wake_made(coil_transport *transport);
+
 /* Suspends the running task until coil__transport_made. On failure (COIL_ECANCELED, COIL_ECLOSING) nobody is woken
  * any more. */
 int coil__transport_wait_made(coil_transport *transport);
