@@ -15,7 +15,8 @@
 
 #include <coil/coil.h>
 
-COIL_ASYNC(serve_client, (int, fd))
+/* The connection is its own from the call on: it is closed also if the task never begins. */
+COIL_ASYNC_DROP(serve_client, coil_sock_close(fd), (int, fd))
 {
     char buffer[4096];
     ssize_t got;
@@ -31,11 +32,7 @@ COIL_ASYNC(serve, (int, listener))
     for (;;) {
         int fd;
         COIL_TRY(fd = coil_sock_accept(listener, NULL, NULL));
-        int rc = coil_spawn(serve_client(fd));
-        if (rc < 0) {
-            coil_sock_close(fd);
-            return rc;
-        }
+        COIL_TRY(coil_spawn(serve_client(fd)));
     }
 }
 

@@ -129,7 +129,8 @@ COIL_ASYNC(call, (const struct server *, server), (int, request))
 
 /* ---- serving --------------------------------------------------------------------------------- */
 
-COIL_ASYNC(handle, (const struct server *, server), (int, client))
+/* The connection is its own: it is closed also if the task never begins. */
+COIL_ASYNC_DROP(handle, coil_sock_close(client), (const struct server *, server), (int, client))
 {
     char line[ROOM];
     int rc = receive_line(client, line);
@@ -148,8 +149,6 @@ COIL_ASYNC(serve, (const struct server *, server))
         int client;
         COIL_TRY(client = coil_sock_accept(server->listener, NULL, NULL));
         coil_task *handler = spawn(handle(server, client), server->handlers, number);
-        if (!handler)
-            coil_sock_close(client);
         coil_unref(handler); /* the loop keeps it, and reports it if it fails */
     }
 }

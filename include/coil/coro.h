@@ -13,11 +13,12 @@
  *
  * In the body, `coil_return(x)` returns a result; `return 0` returns nothing, and `return` of a positive
  * number that number; `return` of a negative code, or COIL_TRY, fails. A text or pointer that is returned
- * must outlive the body: not a local array (coil_string_copy makes a text that does). Parameters are typed `(type, name)`; a function pointer or array type needs
- * a typedef. What a pointer points to must live until the coroutine has ended.
+ * must outlive the body: not a local array (coil_string_copy makes a text that does). Parameters are
+ * typed `(type, name)`; a function pointer or array type needs a typedef. What a pointer points to must
+ * live until the coroutine has ended.
  *
- * A task that is cancelled before its first step never runs its body. So what a coroutine is handed (a
- * descriptor, memory) is best closed by whoever made the coroutine; or use coil_coro_type.drop. */
+ * A task that is cancelled before its first step never runs its body. So what a coroutine is handed to
+ * keep (a descriptor, memory) would be lost then: COIL_ASYNC_DROP says how to give it up. */
 #ifndef COIL_CORO_H
 #define COIL_CORO_H
 
@@ -230,22 +231,35 @@ COIL_END_DECLS
  * COIL_ASYNC_EXTERN0(name)                          `coil_coro *name(type parameter...);` in a header
  *
  * Up to ten parameters. To call a coroutine function above its definition, declare it:
- * `static coil_coro *name(type parameter...);`. */
+ * `static coil_coro *name(type parameter...);`.
+ *
+ * COIL_ASYNC_DROP(name, cleanup, (type, parameter)...) { body }
+ * COIL_ASYNC_EXTERN_DROP(name, cleanup, (type, parameter)...) { body }
+ *
+ * define a coroutine that owns what it is handed, from the call on. If its body never runs (its task is
+ * cancelled before the first step, it is closed, there is no memory to make it), `cleanup` runs instead,
+ * an expression that sees the parameters:
+ *
+ *     COIL_ASYNC_DROP(serve_client, coil_sock_close(fd), (int, fd))
+ *     {
+ *         int rc = talk(fd);
+ *         coil_sock_close(fd);     the body, once it runs, closes it itself
+ *         return rc;
+ *     }
+ *
+ *     COIL_TRY(coil_spawn(serve_client(fd)));     nothing to close here, whatever this returns
+ *
+ * cleanup must not wait: there may be no task. */
 #define COIL_ASYNC(name, ...)        COIL__ASYNC_N(static COIL_UNUSED COIL_MUST_USE, name, __VA_ARGS__)
 #define COIL_ASYNC0(name)            COIL__ASYNC_0(static COIL_UNUSED COIL_MUST_USE, name)
 #define COIL_ASYNC_EXTERN(name, ...) COIL__ASYNC_N(, name, __VA_ARGS__)
 #define COIL_ASYNC_EXTERN0(name)     COIL__ASYNC_0(, name)
+#define COIL_ASYNC_DROP(name, cleanup, ...)                                                        \
+    COIL__ASYNC_DROP(static COIL_UNUSED COIL_MUST_USE, name, cleanup, __VA_ARGS__)
+#define COIL_ASYNC_EXTERN_DROP(name, cleanup, ...) COIL__ASYNC_DROP(, name, cleanup, __VA_ARGS__)
 
 #define COIL__ASYNC_N(linkage, name, ...)                                                          \
-    struct name##_args {                                                                           \
-        COIL__EACH(COIL__FIELD, __VA_ARGS__)                                                       \
-    };                                                                                             \
-    static int name##_body(coil_value *coil_result COIL__EACH(COIL__PARAM, __VA_ARGS__));          \
-    static int name##_entry(void *args_, coil_value *coil_result)                                  \
-    {                                                                                              \
-        struct name##_args *coil_args = (struct name##_args *)args_;                               \
-        return name##_body(coil_result COIL__EACH(COIL__PASS, __VA_ARGS__));                       \
-    }                                                                                              \
+    COIL__ASYNC_ENTRY(name, __VA_ARGS__)                                                           \
     static const coil_coro_type name##_type = { #name, name##_entry, __FILE__, __LINE__, NULL };   \
     linkage coil_coro *name(COIL__LIST(COIL__DECLARE, __VA_ARGS__))                                \
     {                                                                                              \
@@ -253,6 +267,43 @@ COIL_END_DECLS
         return coil_coro_new(&name##_type, &coil_args, sizeof coil_args);                          \
     }                                                                                              \
     static int name##_body(COIL_UNUSED coil_value *coil_result COIL__EACH(COIL__PARAM, __VA_ARGS__))
+
+#define COIL__ASYNC_DROP(linkage, name, cleanup, ...)                                              \
+    COIL__ASYNC_ENTRY(name, __VA_ARGS__)                                                           \
+    static void name##_clean_up(const char *coil_name COIL__EACH(COIL__PARAM, __VA_ARGS__))        \
+    {                                                                                              \
+        (void)coil_name;                                                                           \
+        cleanup;                                                                                   \
+    }                                                                                              \
+    static void name##_drop(void *args_)                                                           \
+    {                                                                                              \
+        struct name##_args *coil_args = (struct name##_args *)args_;                               \
+        name##_clean_up(#name COIL__EACH(COIL__PASS, __VA_ARGS__));                                \
+    }                                                                                              \
+    static const coil_coro_type name##_type = { #name, name##_entry, __FILE__, __LINE__,           \
+                                                name##_drop };                                     \
+    linkage coil_coro *name(COIL__LIST(COIL__DECLARE, __VA_ARGS__))                                \
+    {                                                                                              \
+        struct name##_args coil_args = { COIL__LIST(COIL__INIT, __VA_ARGS__) };                    \
+        coil_coro *coro = coil_coro_new(&name##_type, &coil_args, sizeof coil_args);               \
+        if (COIL_UNLIKELY(!coro))                                                                  \
+            name##_drop(&coil_args);                                                               \
+        return coro;                                                                               \
+    }                                                                                              \
+    static int name##_body(COIL_UNUSED coil_value *coil_result COIL__EACH(COIL__PARAM, __VA_ARGS__))
+
+/* What the two have in common. */
+#define COIL__ASYNC_ENTRY(name, ...)                                                               \
+    COIL__EACH(COIL__CHECK, __VA_ARGS__)                                                           \
+    struct name##_args {                                                                           \
+        COIL__EACH(COIL__FIELD, __VA_ARGS__)                                                       \
+    };                                                                                             \
+    static int name##_body(coil_value *coil_result COIL__EACH(COIL__PARAM, __VA_ARGS__));          \
+    static int name##_entry(void *args_, coil_value *coil_result)                                  \
+    {                                                                                              \
+        COIL_UNUSED struct name##_args *coil_args = (struct name##_args *)args_;                   \
+        return name##_body(coil_result COIL__EACH(COIL__PASS, __VA_ARGS__));                       \
+    }
 
 #define COIL__ASYNC_0(linkage, name)                                                               \
     static int name##_body(coil_value *coil_result);                                               \
@@ -272,18 +323,42 @@ COIL_END_DECLS
 #define COIL__PASS_(t, p)    , coil_args->p
 #define COIL__DECLARE_(t, p) t p
 #define COIL__INIT_(t, p)    p
-#define COIL__FIELD(pair)    COIL__FIELD_ pair
-#define COIL__PARAM(pair)    COIL__PARAM_ pair
-#define COIL__PASS(pair)     COIL__PASS_ pair
-#define COIL__DECLARE(pair)  COIL__DECLARE_ pair
-#define COIL__INIT(pair)     COIL__INIT_ pair
+#define COIL__FIELD(pair)    COIL__IF_PAIR(COIL__FIELD_, , pair)
+#define COIL__PARAM(pair)    COIL__IF_PAIR(COIL__PARAM_, , pair)
+#define COIL__PASS(pair)     COIL__IF_PAIR(COIL__PASS_, , pair)
+#define COIL__DECLARE(pair)  COIL__IF_PAIR(COIL__DECLARE_, COIL_UNUSED int coil_wrong, pair)
+#define COIL__INIT(pair)     COIL__IF_PAIR(COIL__INIT_, , pair)
+
+/* A parameter that is not a pair in parentheses gets one error that says so, and is left out of what is
+ * defined, so that few others follow. */
+#ifdef __cplusplus
+#define COIL__STATIC_ASSERT(condition, text) static_assert(condition, text)
+#else
+#define COIL__STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+#define COIL__CHECK(pair)                                                                          \
+    COIL__STATIC_ASSERT(COIL__IS_PAIR(pair),                                                       \
+                        "each parameter is written (type, name), at most ten of them; "            \
+                        "without any it is COIL_ASYNC0, COIL_ASYNC_GEN0");
+#define COIL__IF_PAIR(m, otherwise, pair)             COIL__CHOOSE(COIL__IS_PAIR(pair), m, otherwise, pair)
+#define COIL__CHOOSE(is, m, otherwise, pair)          COIL__CHOOSE_NOW(is, m, otherwise, pair)
+#define COIL__CHOOSE_NOW(is, m, otherwise, pair)      COIL__CHOOSE_##is(m, otherwise, pair)
+#define COIL__CHOOSE_1(m, otherwise, pair)            m pair
+#define COIL__CHOOSE_0(m, otherwise, pair)            otherwise
+#define COIL__IS_PAIR(pair)                           COIL__SECOND(COIL__PROBE pair, 0, 0)
+#define COIL__PROBE(...)                              ~, COIL__IS_TWO(__VA_ARGS__, 0, 0, 0, 0, 1, 0, 0)
+#define COIL__IS_TWO(a1, a2, a3, a4, a5, a6, is, ...) is
+#define COIL__SECOND(...)                             COIL__SECOND_NOW(__VA_ARGS__)
+#define COIL__SECOND_NOW(first, second, ...)          second
 
 /* COIL__EACH(m, a, b...) is m(a) m(b)...; COIL__LIST(m, a, b...) is m(a), m(b)... */
-#define COIL__PICK(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, pick, ...) pick
+#define COIL__PICK(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, pick, ...) pick
 #define COIL__EACH(m, ...)                                                                         \
-    COIL__PICK(__VA_ARGS__, COIL__EACH10, COIL__EACH9, COIL__EACH8, COIL__EACH7, COIL__EACH6,      \
-               COIL__EACH5, COIL__EACH4, COIL__EACH3, COIL__EACH2, COIL__EACH1, 0)                 \
+    COIL__PICK(__VA_ARGS__, COIL__MANY, COIL__MANY, COIL__MANY, COIL__MANY, COIL__MANY,            \
+               COIL__EACH10, COIL__EACH9, COIL__EACH8, COIL__EACH7, COIL__EACH6, COIL__EACH5,      \
+               COIL__EACH4, COIL__EACH3, COIL__EACH2, COIL__EACH1, 0)                              \
     (m, __VA_ARGS__)
+#define COIL__MANY(m, ...)      m(coil__at_most_ten)
 #define COIL__EACH1(m, a)       m(a)
 #define COIL__EACH2(m, a, ...)  m(a) COIL__EACH1(m, __VA_ARGS__)
 #define COIL__EACH3(m, a, ...)  m(a) COIL__EACH2(m, __VA_ARGS__)
@@ -295,8 +370,9 @@ COIL_END_DECLS
 #define COIL__EACH9(m, a, ...)  m(a) COIL__EACH8(m, __VA_ARGS__)
 #define COIL__EACH10(m, a, ...) m(a) COIL__EACH9(m, __VA_ARGS__)
 #define COIL__LIST(m, ...)                                                                         \
-    COIL__PICK(__VA_ARGS__, COIL__LIST10, COIL__LIST9, COIL__LIST8, COIL__LIST7, COIL__LIST6,      \
-               COIL__LIST5, COIL__LIST4, COIL__LIST3, COIL__LIST2, COIL__LIST1, 0)                 \
+    COIL__PICK(__VA_ARGS__, COIL__MANY, COIL__MANY, COIL__MANY, COIL__MANY, COIL__MANY,            \
+               COIL__LIST10, COIL__LIST9, COIL__LIST8, COIL__LIST7, COIL__LIST6, COIL__LIST5,      \
+               COIL__LIST4, COIL__LIST3, COIL__LIST2, COIL__LIST1, 0)                              \
     (m, __VA_ARGS__)
 #define COIL__LIST1(m, a)       m(a)
 #define COIL__LIST2(m, a, ...)  m(a), COIL__LIST1(m, __VA_ARGS__)

@@ -304,6 +304,7 @@ COIL_END_DECLS
 #define COIL_ASYNC_GEN_EXTERN0(name)     COIL__ASYNC_GEN_0(, name)
 
 #define COIL__ASYNC_GEN_N(linkage, name, ...)                                                      \
+    COIL__EACH(COIL__CHECK, __VA_ARGS__)                                                           \
     struct name##_args {                                                                           \
         COIL__EACH(COIL__FIELD, __VA_ARGS__)                                                       \
     };                                                                                             \

@@ -209,6 +209,43 @@ TEST(arguments_are_dropped_once_if_and_only_if_the_body_did_not_run)
     EXPECT_NOTES("");
 }
 
+static int given_up;
+
+COIL_ASYNC_DROP(keeper, given_up += number + (text[0] == 'x'), (int, number), (const char *, text))
+{
+    (void)text;
+    coil_return(number);
+}
+
+COIL_ASYNC0(cancels_keeper)
+{
+    coil_task *task = coil_create_task(keeper(10, "x"));
+    coil_task_cancel(task, NULL);
+    EXPECT_INT(coil_await(task, NULL), COIL_ECANCELED);
+    coil_unref(task);
+    EXPECT_INT(given_up, 11);
+    coil_value value;
+    COIL_TRY(coil_await(keeper(20, "y"), &value));
+    EXPECT_INT(value.integer, 20);
+    EXPECT_INT(given_up, 11);
+    coil_testing_fail_alloc(1);
+    EXPECT_INT(coil_await(keeper(30, "y"), NULL), COIL_ENOMEM);
+    EXPECT_INT(given_up, 41);
+    coil_testing_fail_alloc(2); /* the task */
+    EXPECT_INT(coil_spawn(keeper(40, "y")), COIL_ENOMEM);
+    coil_testing_fail_alloc(0);
+    EXPECT_INT(given_up, 81);
+    return coil_coro_close(keeper(50, "y"));
+}
+
+TEST(coroutine_that_owns_what_it_is_handed_gives_it_up_without_running)
+{
+    /* Otherwise a descriptor is lost with each task that is cancelled before its first step. */
+    given_up = 0;
+    EXPECT_RUN(cancels_keeper(), 0);
+    EXPECT_INT(given_up, 131);
+}
+
 TEST(dropped_coroutine_is_reported_as_never_awaited)
 {
     /* The forgotten await is the commonest mistake with coroutines. */
@@ -396,6 +433,7 @@ TESTS_MAIN(RUN(states_follow_a_coroutine_through_a_task),
            RUN(suspended_coroutine_is_suspended_for_a_callback),
            RUN(coroutine_object_says_what_it_is), RUN(awaitable_of_ones_own_is_none_of_the_kinds),
            RUN(arguments_are_dropped_once_if_and_only_if_the_body_did_not_run),
+           RUN(coroutine_that_owns_what_it_is_handed_gives_it_up_without_running),
            RUN(dropped_coroutine_is_reported_as_never_awaited),
            RUN(coroutine_that_outlives_its_loop_is_reported_at_its_close),
            RUN(coroutine_runs_once_and_the_second_use_says_which_it_was),
