@@ -247,6 +247,25 @@ COIL_API int coil_error_catch_if(int rc, coil_error_predicate matches, void *arg
                                  coil_error **caught_out);
 
 /**
+ * Takes a group of one apart: what a task group with a single failure ended with, as a code to branch by.
+ *
+ *     int rc = coil_error_unwrap(coil_task_group_exit(&tg, block(&tg)));
+ *     if (rc == -ECONNREFUSED)
+ *         return try_another();
+ *
+ * @param rc  what the failing call returned
+ *
+ * Returns   if rc is COIL_EGROUP and its record lists one error only, that error's code, raised again
+ *           (a group of one in a group of one is taken apart as well); otherwise rc: several errors have
+ *           no code in common, and coil_error_catch takes them one kind at a time
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none (Trio: strict_exception_groups=False)
+ * Since     0.1
+ */
+COIL_API int coil_error_unwrap(int rc);
+
+/**
  * A number that goes with an error: the status of coil_exit, the count of a partial read.
  *
  * @param detail  the number; 0 until it is set
@@ -303,8 +322,8 @@ COIL_API void coil_error_print_record(FILE *file, const coil_error *error);
 /**
  * The name of a code, such as "COIL_ECANCELED" or "ECONNREFUSED"; "ok" for one that is no error.
  *
- * Returns   a static text; "application error" for codes of the application's own range, "error" for
- *           any other that has no name
+ * Returns   a static text; for codes of the application's own range what coil_error_register was told,
+ *           or "application error"; "error" for any other that has no name
  * Suspends  never
  * Thread    any
  * Python    type(error).__name__
@@ -323,6 +342,37 @@ COIL_API COIL_ANY_THREAD const char *coil_error_name(int code);
  * Since     0.1
  */
 COIL_API COIL_ANY_THREAD const char *coil_strerror(int code);
+
+/* A code of the application's own, with its name and its meaning in a few words. */
+typedef struct coil_error_entry {
+    int code; /* COIL_EAPP - 1 down to -29999 */
+    const char *name;
+    const char *text;
+} coil_error_entry;
+
+/**
+ * Gives names and texts to codes of the application's own range, so that reports, tracebacks and
+ * coil_error_name say them.
+ *
+ *     static const coil_error_entry codes[] = {
+ *         { COIL_EAPP - 1, "ENOUSER", "no such user" },
+ *         { COIL_EAPP - 2, "EQUOTA", "quota exceeded" },
+ *     };
+ *     COIL_TRY(coil_error_register(codes, 2));
+ *
+ * @param entries  borrowed for good: static
+ * @param count    of the entries
+ *
+ * Returns   0, also if the same table is registered again, or
+ *           COIL_EINVAL  a code is outside the range, or has no name or text
+ *           -EEXIST      a code has a name already
+ *           COIL_ENOMEM  there are 16 tables already. After a failure none of the entries counts
+ * Suspends  never
+ * Thread    any
+ * Python    class NoUser(Exception)
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD int coil_error_register(const coil_error_entry *entries, size_t count);
 
 /**
  * Asks for the end of the program from inside a task: returned from the task's coroutine it leaves the

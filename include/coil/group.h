@@ -11,7 +11,8 @@
  *     return rc;
  *
  * A task that fails cancels its siblings and the block: the call in which the block waits returns
- * COIL_ECANCELED, and exit turns that into COIL_EGROUP, with the list of what failed. A task that was
+ * COIL_ECANCELED, and exit turns that into COIL_EGROUP, with the list of what failed, also if that is one
+ * error only: coil_error_unwrap(rc) gives that one, coil_error_catch takes several by kind. A task that was
  * cancelled alone is no failure. A block with several ways out is best a function of its own, so that
  * exit is passed on each: rc = coil_task_group_exit(&tg, block(&tg)).
  *

@@ -1,6 +1,8 @@
 #include "base/error.h"
 
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -19,37 +21,104 @@ static coil_error no_memory = {
 
 /* ---- codes ------------------------------------------------------------------------------------- */
 
-static const struct {
-    int code;
-    const char *name, *text;
-} own_codes[] = {
+static const coil_error_entry own_codes[] = {
 #define COIL_ERROR_CODE(name, value, text, manual) { value, #name, text },
 #include <coil/errors.def>
 #undef COIL_ERROR_CODE
 };
 
+enum {
+    TABLES_MAX = 16, /* an application's, and those of libraries that it uses */
+    APP_FIRST = COIL_EAPP - 1,
+    APP_LAST = -29999,
+};
+
+/* A table is complete before the count says that it is there, and stays for good: readers need no lock. */
+static struct {
+    const coil_error_entry *entries;
+    size_t count;
+} app_tables[TABLES_MAX];
+static atomic_int app_table_count;
+static pthread_mutex_t app_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const coil_error_entry *find_entry(int code)
+{
+    for (size_t i = 0; i < sizeof own_codes / sizeof *own_codes; i++)
+        if (own_codes[i].code == code)
+            return &own_codes[i];
+    int tables = code <= APP_FIRST ? atomic_load_explicit(&app_table_count, memory_order_acquire)
+                                   : 0;
+    for (int i = 0; i < tables; i++)
+        for (size_t j = 0; j < app_tables[i].count; j++)
+            if (app_tables[i].entries[j].code == code)
+                return &app_tables[i].entries[j];
+    return NULL;
+}
+
+static int check_entries(const coil_error_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const coil_error_entry *entry = &entries[i];
+        if (entry->code > APP_FIRST || entry->code < APP_LAST || !entry->name || !entry->text)
+            return coil__fail(COIL_EINVAL, "entry %zu has the code %d", i, entry->code);
+        const coil_error_entry *other = find_entry(entry->code);
+        for (size_t j = 0; j < i && !other; j++)
+            if (entries[j].code == entry->code)
+                other = &entries[j];
+        if (other)
+            return coil__fail(-EEXIST, "%d is %s already", entry->code, other->name);
+    }
+    return 0;
+}
+
+/* Under the lock. */
+static int add_table(const coil_error_entry *entries, size_t count)
+{
+    int tables = atomic_load_explicit(&app_table_count, memory_order_relaxed);
+    for (int i = 0; i < tables; i++)
+        if (app_tables[i].entries == entries && app_tables[i].count == count)
+            return 0;
+    int rc = check_entries(entries, count);
+    if (rc < 0)
+        return rc;
+    if (tables == TABLES_MAX)
+        return coil__fail(COIL_ENOMEM, "there are %d tables of error codes already", tables);
+    app_tables[tables].entries = entries;
+    app_tables[tables].count = count;
+    atomic_store_explicit(&app_table_count, tables + 1, memory_order_release);
+    return 0;
+}
+
+int coil_error_register(const coil_error_entry *entries, size_t count)
+{
+    pthread_mutex_lock(&app_lock);
+    int rc = add_table(entries, count);
+    pthread_mutex_unlock(&app_lock);
+    return rc;
+}
+
 const char *coil_error_name(int code)
 {
     if (code >= 0)
         return "ok";
-    for (size_t i = 0; i < sizeof own_codes / sizeof *own_codes; i++)
-        if (own_codes[i].code == code)
-            return own_codes[i].name;
-    const char *name = code < 0 && code > -4096 ? strerrorname_np(-code) : NULL;
+    const coil_error_entry *entry = find_entry(code);
+    if (entry)
+        return entry->name;
+    const char *name = code > -4096 ? strerrorname_np(-code) : NULL;
     if (name)
         return name;
-    return code <= COIL_EAPP && code > -30000 ? "application error" : "error";
+    return code <= COIL_EAPP && code >= APP_LAST ? "application error" : "error";
 }
 
 const char *coil_strerror(int code)
 {
     if (code >= 0)
         return "ok";
-    for (size_t i = 0; i < sizeof own_codes / sizeof *own_codes; i++)
-        if (own_codes[i].code == code)
-            return own_codes[i].text;
+    const coil_error_entry *entry = find_entry(code);
+    if (entry)
+        return entry->text;
     static __thread char text[96];
-    if (code < 0 && code > -4096)
+    if (code > -4096)
         return strerror_r(-code, text, sizeof text);
     snprintf(text, sizeof text, "error %d", code);
     return text;
@@ -311,6 +380,19 @@ int coil__fail_own(coil_error *record)
     coil__thread.last_code = record->code;
     push(current_chain(), record);
     return record->code;
+}
+
+int coil_error_unwrap(int rc)
+{
+    coil_error *error = rc == COIL_EGROUP ? coil_error_current(rc) : NULL;
+    if (!error || error->error_count != 1)
+        return rc;
+    while (error->error_count == 1)
+        error = error->errors[0];
+    coil_ref(error); /* the group may be displaced by it */
+    rc = coil_reraise(error);
+    coil_unref(error);
+    return rc;
 }
 
 int coil_raise_group(coil_error *const *errors, size_t count, const char *message)

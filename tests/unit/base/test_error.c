@@ -703,7 +703,76 @@ TEST(kept_record_prints_as_a_current_one)
     coil_unref(kept);
 }
 
-TESTS_MAIN(RUN(codes_have_names_and_texts),
+TEST(application_names_its_own_codes)
+{
+    /* A report that says "error -20001" makes everybody look up what that is. */
+    static const coil_error_entry codes[] = { { COIL_EAPP - 1, "ENOUSER", "no such user" },
+                                              { -29999, "ELAST", "the last one" } };
+    static const coil_error_entry others[] = { { COIL_EAPP - 2, "EQUOTA", "quota exceeded" } };
+    EXPECT_STR(coil_error_name(COIL_EAPP - 1), "application error");
+    EXPECT_INT(coil_error_register(codes, 2), 0);
+    EXPECT_INT(coil_error_register(others, 1), 0);
+    EXPECT_INT(coil_error_register(codes, 2), 0);
+    EXPECT_STR(coil_error_name(COIL_EAPP - 1), "ENOUSER");
+    EXPECT_STR(coil_strerror(-29999), "the last one");
+    EXPECT_PRINTED(COIL_EAPP - 2, "EQUOTA: quota exceeded\n");
+    EXPECT_STR(coil_error_name(COIL_EAPP - 3), "application error");
+
+    static const coil_error_entry wrong[][2] = {
+        { { COIL_EAPP - 9, "A", "a" }, { COIL_EAPP, "B", "b" } },
+        { { COIL_EAPP - 9, "A", "a" }, { -30000, "B", "b" } },
+        { { COIL_EAPP - 9, "A", "a" }, { COIL_EAPP - 8, NULL, "b" } },
+        { { COIL_EAPP - 9, "A", "a" }, { COIL_EAPP - 8, "B", NULL } },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        EXPECT_INT(coil_error_register(wrong[i], 2), COIL_EINVAL);
+    static const coil_error_entry twice[][2] = {
+        { { COIL_EAPP - 9, "A", "a" }, { COIL_EAPP - 1, "B", "b" } },
+        { { COIL_EAPP - 9, "A", "a" }, { COIL_EAPP - 9, "B", "b" } },
+    };
+    for (size_t i = 0; i < sizeof twice / sizeof twice[0]; i++)
+        EXPECT_INT(coil_error_register(twice[i], 2), -EEXIST);
+    EXPECT_STR(coil_error_name(COIL_EAPP - 9), "application error");
+
+    static char names[16][8];
+    static coil_error_entry many[16];
+    for (int i = 0; i < 16; i++) {
+        snprintf(names[i], sizeof names[i], "E%d", i);
+        many[i] = (coil_error_entry){ COIL_EAPP - 100 - i, names[i], names[i] };
+        EXPECT_INT(coil_error_register(&many[i], 1), i < 14 ? 0 : COIL_ENOMEM);
+    }
+    EXPECT_STR(coil_error_name(COIL_EAPP - 113), "E13");
+    EXPECT_STR(coil_error_name(COIL_EAPP - 114), "application error");
+}
+
+TEST(group_of_one_is_its_error)
+{
+    /* The common case of a task group's error: one failure, to branch by. */
+    coil_error *errors[2];
+    (void)raise_plain(-ECONNREFUSED, "port 80");
+    errors[0] = coil_ref(coil_error_current(-ECONNREFUSED));
+    (void)raise_plain(COIL_EAPP, "other");
+    errors[1] = coil_ref(coil_error_current(COIL_EAPP));
+    int rc = coil_raise_group(errors, 1, "inner");
+    coil_error *inner = coil_ref(coil_error_current(rc));
+    EXPECT_INT(coil_error_unwrap(coil_raise_group(&inner, 1, "outer")), -ECONNREFUSED);
+    EXPECT_STR(coil_error_message(coil_error_current(-ECONNREFUSED)), "port 80");
+    EXPECT_INT(coil_error_unwrap(coil_raise_group(errors, 2, "both")), COIL_EGROUP);
+    coil_error *two = coil_ref(coil_error_current(COIL_EGROUP));
+    EXPECT_INT(coil_error_unwrap(coil_raise_group(&two, 1, "outer")), COIL_EGROUP);
+    EXPECT_INT(coil_error_count(coil_error_current(COIL_EGROUP)), 2);
+    coil_error_clear(COIL_EGROUP);
+    EXPECT_INT(coil_error_unwrap(COIL_EGROUP), COIL_EGROUP);
+    EXPECT_INT(coil_error_unwrap(-EPIPE), -EPIPE);
+    EXPECT_INT(coil_error_unwrap(7), 7);
+    coil_unref(errors[0]);
+    coil_unref(errors[1]);
+    coil_unref(inner);
+    coil_unref(two);
+}
+
+TESTS_MAIN(RUN(codes_have_names_and_texts), RUN(application_names_its_own_codes),
+           RUN(group_of_one_is_its_error),
            RUN(every_code_of_the_table_is_named_and_no_two_are_alike),
            RUN(codes_that_the_system_has_too_carry_its_number),
            RUN(unknown_codes_are_errors_with_a_number),
