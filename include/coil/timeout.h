@@ -89,13 +89,16 @@ COIL_API COIL_MUST_USE int coil_timeout_exit(coil_timeout *timeout, int rc);
  *
  *     COIL_TRY(COIL_TIMEOUT(0.5, coil_sock_connect(fd, address, length)));
  */
-#define COIL_TIMEOUT(delay, call)                                                                  \
+#define COIL_TIMEOUT(delay, call)          COIL__TIMEOUT(delay, call, __COUNTER__)
+#define COIL__TIMEOUT(delay, call, number) COIL__TIMEOUT_AS(delay, call, number)
+/* The names are numbered, because the call may be a COIL_TIMEOUT itself, and -Wshadow would complain. */
+#define COIL__TIMEOUT_AS(delay, call, number)                                                      \
     __extension__({                                                                                \
-        coil_timeout coil_timeout_;                                                                \
-        int coil_timeout_rc_ = coil_timeout_enter(&coil_timeout_, delay);                          \
-        if (coil_timeout_rc_ == 0)                                                                 \
-            coil_timeout_rc_ = coil_timeout_exit(&coil_timeout_, (int)(call));                     \
-        coil_timeout_rc_;                                                                          \
+        coil_timeout coil_timeout_##number;                                                        \
+        int coil_timeout_rc_##number = coil_timeout_enter(&coil_timeout_##number, delay);          \
+        if (coil_timeout_rc_##number == 0)                                                         \
+            coil_timeout_rc_##number = coil_timeout_exit(&coil_timeout_##number, (int)(call));     \
+        coil_timeout_rc_##number;                                                                  \
     })
 
 /**

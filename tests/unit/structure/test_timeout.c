@@ -557,8 +557,22 @@ TEST(move_on_after_makes_no_error_of_its_own_limit)
     EXPECT_RUN(is_cancelled_while_it_may_move_on(), COIL_ECANCELED);
 }
 
-TESTS_MAIN(RUN(limit_in_time_allocates_nothing_and_leaves_no_timer), RUN(misuse_is_told),
-           RUN(expiry_explains_itself),
+COIL_ASYNC0(limits_in_limits)
+{
+    /* Three on one line: each needs names of its own under -Wshadow. */
+    int rc = COIL_TIMEOUT(9, COIL_TIMEOUT(2, COIL_TIMEOUT(5, coil_sleep(8))));
+    EXPECT_INT(rc, COIL_ETIMEDOUT);
+    EXPECT_DOUBLE(coil_loop_time(NULL), 2);
+    return 0;
+}
+
+TEST(calls_with_limits_nest)
+{
+    EXPECT_RUN(limits_in_limits(), 0);
+}
+
+TESTS_MAIN(RUN(calls_with_limits_nest), RUN(limit_in_time_allocates_nothing_and_leaves_no_timer),
+           RUN(misuse_is_told), RUN(expiry_explains_itself),
            RUN(other_error_of_an_expired_body_comes_out_and_names_the_timeout),
            RUN(outer_limit_catches_when_both_expire_at_once),
            RUN(cancellation_from_outside_wins_at_the_same_moment),
