@@ -22,6 +22,18 @@
 
 COIL_BEGIN_DECLS
 
+/* An array of awaitables, as a parameter takes it: of coroutines, of tasks or futures, or of void pointers
+ * to any of them. In C++ it is the last of these, and a macro converts the others. */
+#ifdef __cplusplus
+typedef void *const *coil_awaitables;
+#else
+typedef union coil_awaitables {
+    void *const *any;
+    coil_future *const *futures;
+    coil_coro *const *coroutines;
+} __attribute__((transparent_union)) coil_awaitables;
+#endif
+
 /* ---- gather ------------------------------------------------------------------------------------- */
 
 enum {
@@ -40,6 +52,8 @@ enum {
  *                 futures are views. Clearing every one of them is always right
  * @param ...      coroutines are consumed, also on failure; futures, tasks and coil_awaitables are
  *                 borrowed. NULL fails with COIL_ENOMEM. At most ten; for more, coil_gather_array
+ * @param awaitables  coroutines, tasks or futures, or void pointers to any of them
+ * @param count    0: done at once
  *
  * Returns   0, the first error of any (the others run on; their errors are not reported), or
  *           COIL_ECANCELED   this task was cancelled: the children have been asked to stop, but may
@@ -52,8 +66,12 @@ enum {
  * Since     0.1
  */
 COIL_API COIL_MAY_SUSPEND int coil_gather_array(COIL_NULLABLE coil_value *results,
-                                                void *const *awaitables, size_t count,
+                                                coil_awaitables awaitables, size_t count,
                                                 unsigned flags);
+#ifdef __cplusplus
+#define coil_gather_array(results, awaitables, count, flags)                                       \
+    coil_gather_array(results, (coil_awaitables)(awaitables), count, flags)
+#endif
 #define coil_gather(results, ...)         COIL__GATHER(results, 0, __VA_ARGS__)
 #define coil_gather_collect(results, ...) COIL__GATHER(results, COIL_GATHER_COLLECT, __VA_ARGS__)
 #define COIL__GATHER(results, flags, ...)                                                          \
@@ -75,8 +93,12 @@ COIL_API COIL_MAY_SUSPEND int coil_gather_array(COIL_NULLABLE coil_value *result
  * Since     0.1
  */
 COIL_API COIL_MUST_USE COIL_OWNED coil_future *coil_gather_future(COIL_NULLABLE coil_loop *loop,
-                                                                  void *const *awaitables,
+                                                                  coil_awaitables awaitables,
                                                                   size_t count, unsigned flags);
+#ifdef __cplusplus
+#define coil_gather_future(loop, awaitables, count, flags)                                         \
+    coil_gather_future(loop, (coil_awaitables)(awaitables), count, flags)
+#endif
 
 /* ---- wait --------------------------------------------------------------------------------------- */
 
@@ -127,8 +149,8 @@ typedef struct coil_as_completed {
  * the arguments. What is given twice is handed over once.
  *
  * @param iterator    uninitialised; end it with coil_as_completed_fini
- * @param awaitables  an array of tasks, futures, coroutines, or void pointers to any of them. Coroutines
- *                    are consumed, also on failure; the others are kept until fini
+ * @param awaitables  coroutines, tasks or futures, or void pointers to any of them. Coroutines are
+ *                    consumed, also on failure; the others are kept until fini
  * @param count       0: there is nothing to hand over
  * @param timeout     seconds from now for all of them together, or COIL_NO_TIMEOUT
  *
@@ -141,23 +163,11 @@ typedef struct coil_as_completed {
  * Since     0.1
  */
 COIL_API COIL_MUST_USE int coil_as_completed_init(coil_as_completed *iterator,
-                                                  void *const *awaitables, size_t count,
+                                                  coil_awaitables awaitables, size_t count,
                                                   double timeout);
 #ifdef __cplusplus
 #define coil_as_completed_init(iterator, awaitables, count, timeout)                               \
-    coil_as_completed_init(iterator, (void *const *)(awaitables), count, timeout)
-#else
-/* Lets arrays of any kind of awaitable through. */
-#define coil_as_completed_init(iterator, awaitables, count, timeout)                               \
-    coil_as_completed_init(iterator, COIL__AWAITABLES(awaitables), count, timeout)
-#define COIL__AWAITABLES(array)                                                                    \
-    _Generic((array),                                                                              \
-        coil_future **: (void *const *)(array),                                                    \
-        coil_future *const *: (void *const *)(array),                                              \
-        coil_coro **: (void *const *)(array),                                                      \
-        coil_coro *const *: (void *const *)(array),                                                \
-        void **: (array),                                                                          \
-        void *const *: (array))
+    coil_as_completed_init(iterator, (coil_awaitables)(awaitables), count, timeout)
 #endif
 
 /**

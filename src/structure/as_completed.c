@@ -228,10 +228,10 @@ static int check_arguments(void *const *awaitables, size_t count, double timeout
     return 0;
 }
 
-#undef coil_as_completed_init
-int coil_as_completed_init(coil_as_completed *iterator, void *const *awaitables, size_t count,
+int coil_as_completed_init(coil_as_completed *iterator, coil_awaitables of, size_t count,
                            double timeout)
 {
+    void *const *awaitables = of.any;
     iterator->coil__arrivals = NULL;
     int rc = check_arguments(awaitables, count, timeout);
     if (rc == 0)

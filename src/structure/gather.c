@@ -297,9 +297,9 @@ static void look_at_those_done(struct gathering *gathering)
     }
 }
 
-coil_future *coil_gather_future(coil_loop *loop, void *const *awaitables, size_t count,
-                                unsigned flags)
+coil_future *coil_gather_future(coil_loop *loop, coil_awaitables of, size_t count, unsigned flags)
 {
+    void *const *awaitables = of.any;
     for (size_t i = 0; i < count; i++)
         if (!awaitables[i]) {
             coil__awaitables_drop(awaitables, 0, count);
@@ -356,10 +356,10 @@ static void let_go(struct gathering *gathering)
     }
 }
 
-int coil_gather_array(coil_value *results, void *const *awaitables, size_t count, unsigned flags)
+int coil_gather_array(coil_value *results, coil_awaitables awaitables, size_t count, unsigned flags)
 {
     if (!coil__thread.task && !coil__thread.driver) {
-        coil__awaitables_drop(awaitables, 0, count);
+        coil__awaitables_drop(awaitables.any, 0, count);
         return coil__fail(COIL_ENOTASK, "gather outside a task");
     }
     coil_future *future = coil_gather_future(

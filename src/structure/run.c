@@ -261,7 +261,7 @@ static int cancel_all_tasks(coil_loop *loop)
     for (size_t i = 0; i < count; i++)
         coil_task_cancel(tasks[i], NULL);
 
-    coil_future *all = coil_gather_future(loop, (void **)tasks, count, COIL_GATHER_COLLECT);
+    coil_future *all = coil_gather_future(loop, tasks, count, COIL_GATHER_COLLECT);
     int rc = all ? coil_run_until_complete(loop, all, NULL) : coil_error_last();
     coil_unref(all);
     if (rc == 0)

@@ -409,7 +409,32 @@ TEST(ten_thousand_are_gathered_in_order)
     EXPECT_RUN(gathers_ten_thousand(), 0);
 }
 
-TESTS_MAIN(RUN(results_stand_in_the_order_of_the_arguments),
+COIL_ASYNC0(gathers_arrays_of_each_kind)
+{
+    coil_task *tasks[2] = { coil_create_task(returns_after(1, 1)),
+                            coil_create_task(returns_after(2, 2)) };
+    coil_task *const *same = tasks;
+    void *any[2] = { tasks[0], tasks[1] };
+    coil_value results[2];
+    COIL_TRY(coil_gather_array(results, tasks, 2, 0));
+    EXPECT_INT(results[1].integer, 2);
+    COIL_TRY(coil_gather_array(NULL, same, 2, 0));
+    COIL_TRY(coil_gather_array(NULL, any, 2, 0));
+    coil_coro *coros[2] = { returns_after(1, 1), returns_after(1, 2) };
+    COIL_TRY(coil_gather_array(NULL, coros, 2, 0));
+    coil_unref(tasks[0]);
+    coil_unref(tasks[1]);
+    return 0;
+}
+
+TEST(arrays_of_each_kind_are_taken_without_a_cast)
+{
+    EXPECT_RUN(gathers_arrays_of_each_kind(), 0);
+    EXPECT_NOTES("1 2 1 2");
+}
+
+TESTS_MAIN(RUN(arrays_of_each_kind_are_taken_without_a_cast),
+           RUN(results_stand_in_the_order_of_the_arguments),
            RUN(results_of_coroutines_are_moved_and_those_of_futures_are_views),
            RUN(object_given_twice_runs_once_and_its_result_has_one_owner),
            RUN(gathering_what_is_done_does_not_give_way),

@@ -242,7 +242,7 @@ COIL_ASYNC0(crowd)
         snprintf(name, sizeof name, "t%d", i);
         tasks[i] = named(gives_way(i % 7), name);
     }
-    COIL_TRY(coil_gather_array(NULL, (void *const *)tasks, TASKS, 0));
+    COIL_TRY(coil_gather_array(NULL, tasks, TASKS, 0));
     for (int i = 0; i < TASKS; i++)
         coil_unref(tasks[i]);
     /* Their memory is used again, and counts begin at 1 again. */

@@ -470,7 +470,7 @@ COIL_ASYNC(crowd, (int, tasks))
         snprintf(name, sizeof name, "t%d", i);
         all[i] = named(sleeps(0.001 * i), name);
     }
-    int rc = coil_gather_array(NULL, (void *const *)all, (size_t)tasks, 0);
+    int rc = coil_gather_array(NULL, all, (size_t)tasks, 0);
     for (int i = 0; i < tasks; i++)
         coil_unref(all[i]);
     free(all);
