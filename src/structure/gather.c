@@ -34,6 +34,7 @@ struct gathering {
     size_t unfinished; /* children, each once, that have not been heard of */
     unsigned flags;
     bool cancel_requested;
+    struct coil__cancelling cancelling;
     coil_list *results; /* filled in at the end; NULL: nobody wants them */
     struct child children[];
 };
@@ -190,16 +191,22 @@ static void queue_child_is_done(struct coil__waiter *waiter, coil_future *future
     coil__loop_push(future->loop, &child->ready);
 }
 
-bool coil__gathering_cancel(coil_future *future, coil_error *message)
+/* ---- cancelling --------------------------------------------------------------------------------- */
+
+struct coil__cancelling *coil__gathering_place(coil_future *future)
+{
+    return &((struct gathering *)(void *)future)->cancelling;
+}
+
+coil_future *coil__gathering_child(coil_future *future, size_t index)
 {
     struct gathering *gathering = (struct gathering *)(void *)future;
-    bool any = false;
-    for (size_t i = 0; i < gathering->count; i++)
-        if (coil__future_cancel(gathering->children[i].future, message))
-            any = true;
-    if (any)
-        gathering->cancel_requested = true;
-    return any;
+    return index < gathering->count ? gathering->children[index].future : NULL;
+}
+
+void coil__gathering_was_cancelled(coil_future *future)
+{
+    ((struct gathering *)(void *)future)->cancel_requested = true;
 }
 
 /* ---- making ------------------------------------------------------------------------------------- */

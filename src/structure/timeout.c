@@ -43,7 +43,7 @@ static void run_time_is_up(struct coil__ready *ready)
     if (COIL_UNLIKELY(task->future.loop->closed))
         return; /* the queue is only being emptied */
     timeout->coil__state = EXPIRING;
-    (void)coil__task_cancel(&task->future, NULL); /* not done: it has not left */
+    (void)coil__future_cancel(&task->future, NULL); /* not done: it has not left */
 }
 
 /* ---- the entry in the ready queue --------------------------------------------------------------- */

@@ -286,22 +286,6 @@ coil_error *coil__cancel_record(const char *message)
     return message && *message ? coil__error_new(COIL_ECANCELED, message) : NULL;
 }
 
-bool coil__future_cancel(coil_future *future, coil_error *message)
-{
-    bool gathering = future->object.flags & COIL__FUTURE_GATHERING;
-    if (!coil__future_pending(future)) {
-        if (!gathering) /* which asyncio leaves to be reported */
-            future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
-        return false;
-    }
-    if (future->object.type->kind == COIL__KIND_TASK)
-        return coil__task_cancel(future, message);
-    if (gathering)
-        return coil__gathering_cancel(future, message);
-    coil__future_finish_cancelled(future, coil_ref(message));
-    return true;
-}
-
 bool coil_future_cancel(coil_future *future, const char *message)
 {
     coil_error *record = coil__cancel_record(message);

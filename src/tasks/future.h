@@ -24,6 +24,8 @@ enum coil__future_flag {
     COIL__FUTURE_KEEPS_MESSAGE = 4, /* a task that returned while a cancellation was due */
 };
 
+struct coil__task;
+
 struct coil_future {
     struct coil__object object; /* .state: enum coil__future_state */
     coil_loop *loop;            /* one reference */
@@ -120,8 +122,19 @@ static inline bool coil__future_ended_cancelled(const coil_future *future)
 /* The record for a cancel message: NULL for none, or when there is no memory for it. */
 coil_error *coil__cancel_record(const char *message);
 
-/* Cancelling, by kind of future. Implemented where the kinds are. */
-bool coil__task_cancel(coil_future *task, coil_error *message);
-bool coil__gathering_cancel(coil_future *gathering, coil_error *message);
+/* Where a cancellation on its way down is in a gathering (see cancel.c). */
+struct coil__cancelling {
+    struct coil__cancelling *up;     /* in the gathering above; NULL: it began here */
+    coil_future *gathering;          /* NULL: no cancellation is on its way here */
+    struct coil__task *first, *last; /* the tasks on the way from there; NULL: none */
+    size_t next;                     /* child */
+    bool asked;                      /* some child was pending */
+};
+
+/* What cancelling needs to know of a gathering: its place; its children in order, then NULL; and that they
+ * were asked. Implemented by the structure layer. */
+struct coil__cancelling *coil__gathering_place(coil_future *gathering);
+coil_future *coil__gathering_child(coil_future *gathering, size_t index);
+void coil__gathering_was_cancelled(coil_future *gathering);
 
 #endif

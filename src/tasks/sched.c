@@ -284,17 +284,10 @@ int coil__task_yield(struct coil__task *task)
     return suspend(task, COIL_STEP_READY);
 }
 
-static bool wait_pending(const struct coil__wait *wait)
-{
-    /* cppcheck-suppress nullPointerRedundantCheck ; refuse_to_wait asks before it calls */
-    return wait->state == COIL__WAIT_PENDING &&
-           (!wait->future || coil__future_pending(wait->future));
-}
-
 /* An await of a task that is being closed. */
 static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait)
 {
-    if (wait && wait_pending(wait))
+    if (wait && coil__wait_pending(wait))
         (void)wait->detach(wait);
     /* Nobody counts requests to cancel any more: the count serves for this. */
     if (++task->cancels < CLOSING_AWAITS_MAX)
@@ -307,22 +300,6 @@ static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait)
      * ends the task. */
     (void)return_to_creator(task);
     __builtin_unreachable();
-}
-
-static bool wait_cancel(struct coil__wait *wait, coil_error *message)
-{
-    if (wait->state != COIL__WAIT_PENDING)
-        return false;
-    if (wait->future)
-        return coil__future_cancel(wait->future, message);
-    wait->error = coil_ref(message);
-    if (wait->detach(wait)) {
-        wait->state = COIL__WAIT_CANCELLED;
-        coil__task_push(wait->task);
-    } else {
-        wait->state = COIL__WAIT_CANCELLING;
-    }
-    return true;
 }
 
 static void trace_wait(struct coil__task *task, const struct coil__wait *wait)
@@ -343,7 +320,7 @@ int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
     task->waiting = wait;
     if (COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL)) {
         task->flags &= (uint8_t)~COIL__TASK_MUST_CANCEL;
-        if (!wait_cancel(wait, task->cancel_error))
+        if (!coil__wait_cancel(wait, task->cancel_error))
             task->flags |= COIL__TASK_MUST_CANCEL;
     }
     if (COIL_UNLIKELY(task->future.loop->slow & COIL__SLOW_TRACE))
@@ -351,7 +328,7 @@ int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
 
     int rc = suspend(task, COIL_STEP_WAITING);
     task->waiting = NULL;
-    if (COIL_UNLIKELY(rc == COIL_ECLOSING) && wait_pending(wait))
+    if (COIL_UNLIKELY(rc == COIL_ECLOSING) && coil__wait_pending(wait))
         (void)wait->detach(wait);
     if (COIL_UNLIKELY(wait->state == COIL__WAIT_CANCELLED && rc == 0))
         rc = coil__fail_with(COIL_ECANCELED, wait->error);
@@ -364,57 +341,6 @@ void coil__wait_over(struct coil__wait *wait)
 {
     wait->state = COIL__WAIT_OVER;
     coil__task_push(wait->task);
-}
-
-/* ---- cancelling --------------------------------------------------------------------------------- */
-
-/* Takes a task out of its wait for a future that goes on: the last one of a circle, which nothing else
- * would ever wake. */
-static bool leave_circle(struct coil__wait *wait, coil_error *message)
-{
-    if (!wait_pending(wait))
-        return false;
-    (void)wait->detach(wait);
-    wait->state = COIL__WAIT_CANCELLED;
-    wait->error = coil_ref(message);
-    coil__task_push(wait->task);
-    return true;
-}
-
-/* From task to task down to what the innermost one waits for: a loop, since the way may be long. A circle
- * of tasks that await one another ends where it was entered. */
-bool coil__task_cancel(coil_future *future, coil_error *message)
-{
-    struct coil__task *first = coil__as_task(future), *task = first;
-    if (!coil__future_pending(future))
-        return false;
-    if (task->flags & COIL__TASK_VISITED)
-        return leave_circle(task->waiting, message); /* came back to it through a gathering */
-    for (;;) {
-        task->cancels += task->cancels < UINT16_MAX;
-        task->flags |= COIL__TASK_VISITED;
-        struct coil__wait *wait = task->waiting;
-        coil_future *inner = wait ? wait->future : NULL;
-        if (inner && inner->object.type == &coil__task_type && coil__future_pending(inner) &&
-            !(coil__as_task(inner)->flags & COIL__TASK_VISITED)) {
-            task = coil__as_task(inner);
-            continue;
-        }
-        bool circle = inner && inner->object.type == &coil__task_type &&
-                      coil__future_pending(inner);
-        if (circle ? leave_circle(wait, message) : wait && wait_cancel(wait, message))
-            break;
-        task->flags |= COIL__TASK_MUST_CANCEL;
-        coil_error *old = task->cancel_error;
-        task->cancel_error = coil_ref(message);
-        coil_unref(old);
-        break;
-    }
-    for (struct coil__task *visited = first;; visited = coil__as_task(visited->waiting->future)) {
-        visited->flags &= (uint8_t)~COIL__TASK_VISITED;
-        if (visited == task)
-            return true;
-    }
 }
 
 /* ---- beginning and ending ----------------------------------------------------------------------- */

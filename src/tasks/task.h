@@ -112,6 +112,15 @@ struct coil__wait {
  * The caller has linked the wait to what will end it. */
 int coil__task_wait(struct coil__task *task, struct coil__wait *wait);
 
+/* Cancels what is waited for. False: that was over already. */
+bool coil__wait_cancel(struct coil__wait *wait, coil_error *message);
+
+static inline bool coil__wait_pending(const struct coil__wait *wait)
+{
+    return wait->state == COIL__WAIT_PENDING &&
+           (!wait->future || coil__future_pending(wait->future));
+}
+
 /* Ends a wait: queues its task. */
 void coil__wait_over(struct coil__wait *wait);
 

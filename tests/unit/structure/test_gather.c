@@ -433,7 +433,70 @@ TEST(arrays_of_each_kind_are_taken_without_a_cast)
     EXPECT_NOTES("1 2 1 2");
 }
 
-TESTS_MAIN(RUN(arrays_of_each_kind_are_taken_without_a_cast),
+enum {
+    LEVELS = 5000
+};
+
+static coil_coro *gathers_below(int levels);
+COIL_ASYNC(gathers_below, (int, levels))
+{
+    return levels > 0 ? coil_gather(NULL, gathers_below(levels - 1)) : coil_sleep(1000);
+}
+
+COIL_ASYNC0(cancels_five_thousand_levels)
+{
+    coil_task *task = coil_create_task(gathers_below(LEVELS));
+    COIL_TRY(coil_sleep(1));
+    coil_task_cancel(task, "from above");
+    EXPECT_INT(coil_await(task, NULL), COIL_ECANCELED);
+    EXPECT_DOUBLE(coil_loop_time(NULL), 1);
+    coil_unref(task);
+    return 0;
+}
+
+TEST(cancelling_goes_down_any_number_of_levels)
+{
+    /* It is done on the stack of whoever cancels, which may be small. */
+    EXPECT_RUN(cancels_five_thousand_levels(), 0);
+}
+
+struct ring {
+    coil_future *gathering;
+    int ended;
+};
+
+COIL_ASYNC(awaits_its_own_gathering, (struct ring *, ring))
+{
+    int rc = coil_await(ring->gathering, NULL);
+    ring->ended += rc == COIL_ECANCELED;
+    return rc;
+}
+
+COIL_ASYNC0(cancels_a_ring)
+{
+    struct ring ring = { NULL, 0 };
+    coil_coro *coros[3] = { returns_after(5, 1), awaits_its_own_gathering(&ring),
+                            awaits_its_own_gathering(&ring) };
+    ring.gathering = coil_gather_future(NULL, coros, 3, 0);
+    coil_task *outside = coil_create_task(awaits_its_own_gathering(&ring));
+    COIL_TRY(coil_sleep(1));
+    coil_task_cancel(outside, NULL);
+    EXPECT_INT(coil_await(outside, NULL), COIL_ECANCELED);
+    EXPECT_INT(ring.ended, 3);
+    EXPECT_DOUBLE(coil_loop_time(NULL), 1);
+    coil_unref(outside);
+    coil_unref(ring.gathering);
+    return 0;
+}
+
+TEST(gathering_that_its_children_await_can_be_cancelled)
+{
+    EXPECT_RUN(cancels_a_ring(), 0);
+}
+
+TESTS_MAIN(RUN(cancelling_goes_down_any_number_of_levels),
+           RUN(gathering_that_its_children_await_can_be_cancelled),
+           RUN(arrays_of_each_kind_are_taken_without_a_cast),
            RUN(results_stand_in_the_order_of_the_arguments),
            RUN(results_of_coroutines_are_moved_and_those_of_futures_are_views),
            RUN(object_given_twice_runs_once_and_its_result_has_one_owner),
