@@ -25,7 +25,7 @@ COIL_BEGIN_DECLS
 /**
  * Gives a loop a clock that stands still at 0 until everything is idle, and then jumps to the next
  * timer. Descriptors that are ready go first, without moving the clock. When nothing can ever happen
- * the run ends with COIL_ESTALLED instead of hanging.
+ * the run ends with COIL_ESTALLED instead of hanging. coil_loop_step moves it no further than it may wait.
  *
  * @param loop  has not run yet and has no timers
  *

@@ -13,7 +13,7 @@
 /* ---- one turn ----------------------------------------------------------------------------------- */
 
 static void poll_real(coil_loop *loop, int64_t limit_ns);
-static void poll_virtual(coil_loop *loop);
+static void poll_virtual(coil_loop *loop, int64_t limit_ns);
 
 /* Moves due timers behind what is ready, in deadline order. */
 static void collect_timers(coil_loop *loop)
@@ -63,7 +63,7 @@ static void turn(coil_loop *loop, int64_t limit_ns)
     if (!coil__loop_next_batch(loop)) {
         coil__inbox_drain(loop);
         if (loop->slow & COIL__SLOW_VIRTUAL)
-            poll_virtual(loop);
+            poll_virtual(loop, limit_ns);
         else
             poll_real(loop, limit_ns);
         coil__inbox_drain(loop);
@@ -124,19 +124,22 @@ static void poll_real(coil_loop *loop, int64_t limit_ns)
     loop->now_ns = timeout_ns > 0 ? coil__clock_ns() : before;
 }
 
-static void poll_virtual(coil_loop *loop)
+/* Moves the clock as far as a real one would come while the loop waits. */
+static void poll_virtual(coil_loop *loop, int64_t limit_ns)
 {
     wait_for_completions(loop, 0);
     if (loop->next.head || (loop->slow & COIL__SLOW_STOP))
         return;
     int64_t due = coil__timer_heap_next(&loop->timers);
-    if (due <= loop->now_ns)
+    if (due <= loop->now_ns || limit_ns == 0)
         return;
     if (loop->outside > 0) {
         atomic_store(&loop->sleeping, true);
         if (!coil__inbox_pending_at_last(&loop->inbox))
-            wait_for_completions(loop, COIL__FOREVER_NS);
+            wait_for_completions(loop, limit_ns);
         atomic_store(&loop->sleeping, false);
+    } else if (limit_ns < COIL__FOREVER_NS - loop->now_ns && loop->now_ns + limit_ns < due) {
+        loop->now_ns += limit_ns;
     } else if (due != COIL__FOREVER_NS) {
         loop->now_ns = due;
     } else if (!coil__inbox_pending(&loop->inbox)) {

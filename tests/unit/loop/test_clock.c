@@ -92,7 +92,7 @@ TEST(virtual_loop_with_nothing_to_do_says_so_instead_of_hanging)
     EXPECT_INT(coil_run_until_complete(loop, never, NULL), COIL_ESTALLED);
     EXPECT_INT(coil_call_later(loop, INFINITY, note_time, NULL, NULL), 0);
     EXPECT_INT(coil_run_forever(loop), COIL_ESTALLED);
-    EXPECT_INT(coil_loop_step(loop, 0), COIL_ESTALLED);
+    EXPECT_INT(coil_loop_step(loop, -1), COIL_ESTALLED);
     EXPECT_INT(time_count, 0);
     coil_unref(never);
     end(loop);
@@ -268,7 +268,31 @@ TEST(real_timer_never_fires_early)
     end(loop);
 }
 
-TESTS_MAIN(RUN(virtual_clock_stands_at_zero_and_jumps_to_the_next_timer),
+TEST(step_moves_a_virtual_clock_no_further_than_it_may_wait)
+{
+    /* As a real one: a host that only looks must not find an hour gone. */
+    coil_loop *loop = begin();
+    EXPECT_INT(coil_call_later(loop, 2, note_time, NULL, NULL), 0);
+    EXPECT_INT(coil_loop_step(loop, 0), 0);
+    EXPECT_INT(coil_loop_step(loop, 0), 0);
+    EXPECT_DOUBLE(coil_loop_time(loop), 0);
+    EXPECT_INT(coil_loop_step(loop, 0.5), 0);
+    EXPECT_DOUBLE(coil_loop_time(loop), 0.5);
+    EXPECT_INT(coil_loop_step(loop, 10), 0);
+    EXPECT_DOUBLE(coil_loop_time(loop), 2);
+    EXPECT_INT(time_count, 1);
+    EXPECT_INT(coil_loop_step(loop, 3), 0); /* nothing is there to wait for */
+    EXPECT_DOUBLE(coil_loop_time(loop), 5);
+    EXPECT_INT(coil_loop_step(loop, 0), 0);
+    EXPECT_INT(coil_loop_step(loop, -1), COIL_ESTALLED);
+    EXPECT_INT(coil_call_later(loop, 2, note_time, NULL, NULL), 0);
+    EXPECT_INT(coil_loop_step(loop, -1), 0);
+    EXPECT_DOUBLE(coil_loop_time(loop), 7);
+    end(loop);
+}
+
+TESTS_MAIN(RUN(step_moves_a_virtual_clock_no_further_than_it_may_wait),
+           RUN(virtual_clock_stands_at_zero_and_jumps_to_the_next_timer),
            RUN(virtual_time_adds_up_exactly),
            RUN(virtual_loop_with_nothing_to_do_says_so_instead_of_hanging),
            RUN(virtual_loop_goes_on_after_it_stalled), RUN(virtual_clock_is_for_new_loops),
