@@ -9,6 +9,7 @@
 #include <coil/gen.h>
 #include <coil/wait.h>
 #include "base/error.h"
+#include "structure/ensure.h"
 #include "tasks/task.h"
 
 /* ---- run_until_complete ------------------------------------------------------------------------- */
@@ -39,24 +40,38 @@ static int check_can_start(coil_loop *loop, void *awaitable)
     return rc;
 }
 
-/* The future to run for; a coroutine becomes a task in this context (NULL: a copy of the current). */
+static void *next_run(const coil_loop *loop)
+{
+    return (void *)((uintptr_t)loop->runs + 1);
+}
+
+/* The future to run for, which will stop the loop; a coroutine becomes a task in this context (NULL: a copy
+ * of the current). All that can fail comes before the task, which cannot be taken back. */
 static coil_future *begin(coil_loop *loop, void *awaitable, coil_context *context)
 {
-    if (!coil_is_coroutine(awaitable))
-        return coil_ensure_future(loop, awaitable);
+    struct coil__done_callback *stop = coil__done_callback_new(loop, stop_when_done, next_run(loop),
+                                                               NULL);
+    if (!stop) {
+        coil__awaitable_drop(awaitable);
+        return coil__fail_null(COIL_ENOMEM);
+    }
     coil_task_options options = COIL_TASK_OPTIONS_INIT;
     options.context = context;
-    return coil_create_task_with(loop, awaitable, &options);
+    coil_future *future = coil_is_coroutine(awaitable)
+                              ? coil_create_task_with(loop, awaitable, &options)
+                              : coil_ensure_future(loop, awaitable);
+    if (future)
+        coil__done_callback_add(stop, future);
+    else
+        coil_unref(stop);
+    return future;
 }
 
 /* Runs until the future is done. 0, or what kept it from being done. */
 static int run_for(coil_loop *loop, coil_future *future)
 {
-    void *this_run = (void *)((uintptr_t)loop->runs + 1);
-    int rc = coil_future_add_done_callback(future, stop_when_done, this_run, NULL);
-    if (rc < 0)
-        return rc;
-    rc = coil_run_forever(loop);
+    void *this_run = next_run(loop);
+    int rc = coil_run_forever(loop);
     if (rc < 0)
         future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD; /* rc tells it */
     coil_future_remove_done_callback(future, stop_when_done, this_run);

@@ -100,7 +100,7 @@ coil_loop *coil_future_get_loop(const coil_future *future)
 /* ---- callbacks ---------------------------------------------------------------------------------- */
 
 /* A done callback is a handle from the start, so that completing a future allocates nothing. */
-struct done_callback {
+struct coil__done_callback {
     coil_handle handle;
     struct coil__waiter waiter;
     coil_done_callback fn;
@@ -110,7 +110,7 @@ struct done_callback {
 
 static void done_callback_destroy(void *object)
 {
-    struct done_callback *callback = object;
+    struct coil__done_callback *callback = object;
     coil__handle_fini(&callback->handle);
     coil_unref(callback->future);
     coil__block_give(callback, sizeof *callback);
@@ -121,19 +121,50 @@ static const struct coil__type done_callback_type = { COIL__KIND_HANDLE, "done c
 
 static int run_done_callback(void *arg)
 {
-    struct done_callback *callback = arg;
+    struct coil__done_callback *callback = arg;
     return callback->fn(callback->future, callback->arg);
 }
 
 static void queue_done_callback(struct coil__waiter *waiter, coil_future *future)
 {
-    struct done_callback *callback = COIL__CONTAINER(waiter, struct done_callback, waiter);
+    struct coil__done_callback *callback = COIL__CONTAINER(waiter, struct coil__done_callback,
+                                                           waiter);
     if (future && !future->loop->closed) {
         coil__ref(&future->object);
         callback->future = future;
         coil__handle_push(&callback->handle);
     }
     coil__unref(&callback->handle.object);
+}
+
+struct coil__done_callback *coil__done_callback_new(coil_loop *loop, coil_done_callback fn,
+                                                    void *arg, coil_context *context)
+{
+    coil_context *own = coil_ref(context);
+    if (!context && coil__context_inherit(&own) < 0)
+        return NULL;
+    struct coil__done_callback *callback = coil__block_take(sizeof *callback);
+    if (!callback) {
+        coil_unref(own);
+        return coil__fail_null(COIL_ENOMEM);
+    }
+    coil__handle_init(&callback->handle, &done_callback_type, loop, run_done_callback, callback,
+                      own);
+    callback->waiter.wake = queue_done_callback;
+    callback->fn = fn;
+    callback->arg = arg;
+    callback->future = NULL;
+    return callback;
+}
+
+void coil__done_callback_add(struct coil__done_callback *callback, coil_future *future)
+{
+    if (coil__future_pending(future)) {
+        coil__future_await(future, &callback->waiter);
+    } else {
+        queue_done_callback(&callback->waiter, future);
+        coil__loop_kick(future->loop);
+    }
 }
 
 int coil_future_add_done_callback(coil_future *future, coil_done_callback fn, void *arg,
@@ -144,29 +175,10 @@ int coil_future_add_done_callback(coil_future *future, coil_done_callback fn, vo
         if (rc < 0)
             return rc;
     }
-    coil_context *own = coil_ref(context);
-    if (!context) {
-        int rc = coil__context_inherit(&own);
-        if (rc < 0)
-            return rc;
-    }
-    struct done_callback *callback = coil__block_take(sizeof *callback);
-    if (!callback) {
-        coil_unref(own);
-        return coil__fail_plain(COIL_ENOMEM);
-    }
-    coil__handle_init(&callback->handle, &done_callback_type, future->loop, run_done_callback,
-                      callback, own);
-    callback->waiter.wake = queue_done_callback;
-    callback->fn = fn;
-    callback->arg = arg;
-    callback->future = NULL;
-    if (coil__future_pending(future)) {
-        coil__future_await(future, &callback->waiter);
-    } else {
-        queue_done_callback(&callback->waiter, future);
-        coil__loop_kick(future->loop);
-    }
+    struct coil__done_callback *callback = coil__done_callback_new(future->loop, fn, arg, context);
+    if (!callback)
+        return coil_error_last();
+    coil__done_callback_add(callback, future);
     return 0;
 }
 
@@ -179,7 +191,8 @@ size_t coil_future_remove_done_callback(coil_future *future, coil_done_callback 
         struct coil__waiter *waiter = COIL__CONTAINER(link, struct coil__waiter, link);
         if (waiter->wake != queue_done_callback)
             continue;
-        struct done_callback *callback = COIL__CONTAINER(waiter, struct done_callback, waiter);
+        struct coil__done_callback *callback = COIL__CONTAINER(waiter, struct coil__done_callback,
+                                                               waiter);
         if (callback->fn == fn && callback->arg == arg) {
             coil__list_remove(link);
             coil__unref(&callback->handle.object);

@@ -74,6 +74,13 @@ static inline void coil__future_init(coil_future *future, const struct coil__typ
     coil__list_init(&future->waiters);
 }
 
+/* A done callback that is made before the future it is for, so that adding it cannot fail. One that is not
+ * added is given back with coil_unref. NULL: COIL_ENOMEM. */
+struct coil__done_callback *coil__done_callback_new(coil_loop *loop, coil_done_callback fn,
+                                                    void *arg, coil_context *context);
+/* Takes the reference. */
+void coil__done_callback_add(struct coil__done_callback *callback, coil_future *future);
+
 void coil__future_fini_slowly(coil_future *future);
 
 /* Gives back what a future owns, reports an error nobody has looked at. */

@@ -487,7 +487,36 @@ TEST(main_ends_with_130_and_a_third_interrupt_kills)
     EXPECT_INT(main_status(raises_three_times(), &end), -SIGINT);
 }
 
-TESTS_MAIN(RUN(run_gives_the_result_away_or_clears_it),
+static bool body_ran;
+
+COIL_ASYNC0(notes_that_it_runs)
+{
+    body_ran = true;
+    return 0;
+}
+
+TEST(run_that_fails_for_want_of_memory_leaves_nothing_scheduled)
+{
+    /* Else the next run would run what the caller was told cannot. */
+    coil_loop *loop = coil_testing_virtual_loop(NULL);
+    bool failed = true;
+    for (long nth = 2; failed; nth++) { /* the first is the coroutine object */
+        body_ran = false;
+        coil_testing_fail_alloc(nth);
+        int rc = coil_run_until_complete(loop, notes_that_it_runs(), NULL);
+        failed = coil_testing_alloc_failed();
+        coil_testing_fail_alloc(0);
+        EXPECT_INT(rc, failed ? COIL_ENOMEM : 0);
+        EXPECT_INT(coil_all_tasks(loop, NULL, 0), 0);
+        EXPECT_INT(coil_run_until_complete(loop, coil_sleep_coro(0, coil_nil()), NULL), 0);
+        EXPECT_INT(body_ran, !failed);
+    }
+    EXPECT_INT(coil_loop_close(loop), 0);
+    coil_unref(loop);
+}
+
+TESTS_MAIN(RUN(run_that_fails_for_want_of_memory_leaves_nothing_scheduled),
+           RUN(run_gives_the_result_away_or_clears_it),
            RUN(error_of_the_coroutine_comes_out_with_its_record),
            RUN(run_of_nothing_fails_with_the_constructors_code), RUN(nested_run_is_refused),
            RUN(tasks_that_are_left_are_cancelled_and_waited_for),
