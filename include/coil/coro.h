@@ -148,7 +148,9 @@ COIL_API COIL_ANY_THREAD const char *coil_coro_name(const coil_coro *coro);
  * @param coro  one reference, consumed; NULL is allowed
  *
  * Returns   0, or
- *           COIL_ERUNTIME  it is running, or belongs to a task; the reference is given back all the same
+ *           COIL_ERUNTIME  it is running, or belongs to a task; the reference is given back all the same.
+ *                          Or it went on awaiting a thousand times: it was given up, and what it owns is
+ *                          lost, which is reported (COIL_EVENT_CLOSE_IGNORED)
  *           any other      an error of its cleanup (COIL_ECLOSING itself is none)
  * Suspends  never
  * Thread    the loop's

@@ -225,10 +225,21 @@ static void resume(struct coil__driver *driver)
     driver->running = false;
 }
 
+/* An await of a coroutine that is being closed. One that does not want to end is left where it is: what it
+ * owns is lost, and close_driven says so. */
+static int refuse_to_suspend(struct coil__driver *driver)
+{
+    if (++driver->refused < COIL__CLOSING_AWAITS_MAX)
+        return coil__fail_plain(COIL_ECLOSING);
+    struct coil__return back = driver->resumer;
+    (void)coil__fiber_switch(&driver->sp, driver->stack, back.sp, back.stack, 0, true);
+    __builtin_unreachable();
+}
+
 int coil__driver_suspend(struct coil__driver *driver, coil_future *future)
 {
     if (driver->closing)
-        return coil__fail_plain(COIL_ECLOSING);
+        return refuse_to_suspend(driver);
     driver->awaits = coil_ref(future);
     struct coil__return back = driver->resumer;
     (void)coil__fiber_switch(&driver->sp, driver->stack, back.sp, back.stack, 0, false);
@@ -293,6 +304,22 @@ coil_future *coil_coro_awaits(const coil_coro *coro)
     return driver_of(coro) ? driver_of(coro)->awaits : NULL;
 }
 
+/* Ends a coroutine that goes on awaiting although it is being closed. */
+static void give_up(struct coil__driver *driver)
+{
+    coil_report report = { .size = sizeof report,
+                           .event = COIL_EVENT_CLOSE_IGNORED,
+                           .message =
+                               "a coroutine that is being closed goes on awaiting; it is given up:",
+                           .name = driver->coro->type->name };
+    driver->innermost = NULL;
+    driver->ended = true;
+    coil__coro_end(driver->coro);
+    coil_call_exception_handler(NULL, &report);
+    driver->rc = coil__fail(COIL_ERUNTIME, "coroutine '%s' ignored that it is being closed",
+                            driver->coro->type->name);
+}
+
 /* Resumes a suspended coroutine for the last time. */
 static int close_driven(coil_coro *coro)
 {
@@ -300,6 +327,8 @@ static int close_driven(coil_coro *coro)
     driver->closing = true;
     driver->thrown = COIL_ECLOSING;
     resume(driver);
+    if (!driver->ended)
+        give_up(driver);
     int rc = outcome(driver, NULL);
     return rc == COIL_ECLOSING || rc == COIL_ECANCELED ? 0 : rc;
 }

@@ -13,10 +13,6 @@
 #include "base/error.h"
 #include "loop/trace.h"
 
-enum {
-    CLOSING_AWAITS_MAX = 1000
-}; /* a coroutine that ignores its end that often is given up */
-
 static void task_main(void *arg, intptr_t value);
 
 /* ---- what is next ------------------------------------------------------------------------------- */
@@ -290,9 +286,9 @@ static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait)
     if (wait && coil__wait_pending(wait))
         (void)wait->detach(wait);
     /* Nobody counts requests to cancel any more: the count serves for this. */
-    if (++task->cancels < CLOSING_AWAITS_MAX)
+    if (++task->cancels < COIL__CLOSING_AWAITS_MAX)
         return coil__fail_plain(COIL_ECLOSING);
-    if (task->cancels == CLOSING_AWAITS_MAX)
+    if (task->cancels == COIL__CLOSING_AWAITS_MAX)
         COIL__REPORT(task->future.loop, .event = COIL_EVENT_CLOSE_IGNORED,
                      .message = "a task that is being closed goes on awaiting; it is given up",
                      .future = &task->future);

@@ -124,6 +124,11 @@ static inline bool coil__wait_pending(const struct coil__wait *wait)
 /* Ends a wait: queues its task. */
 void coil__wait_over(struct coil__wait *wait);
 
+/* A coroutine that ignores so many times that it is being closed is given up. */
+enum {
+    COIL__CLOSING_AWAITS_MAX = 1000
+};
+
 /* ---- tasks -------------------------------------------------------------------------------------- */
 
 enum coil__task_flag {
@@ -214,7 +219,8 @@ struct coil__driver {
     int rc;                      /* what it ended with */
     coil_value value;
     bool running, ended, closing;
-    int thrown; /* what its wait is to return; 0: nothing */
+    int thrown;  /* what its wait is to return; 0: nothing */
+    int refused; /* awaits since it is being closed */
 };
 
 /* The stack that runs: a driver's, a task's, or NULL, the thread's own. */

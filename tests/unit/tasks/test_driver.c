@@ -397,7 +397,44 @@ TEST(task_that_is_closed_may_close_what_it_drives)
     EXPECT_NOTES("COIL_ECLOSING");
 }
 
-TESTS_MAIN(RUN(send_runs_to_the_next_suspension_and_gives_the_result_at_the_end),
+static int refusals;
+
+COIL_ASYNC0(ignores_its_end)
+{
+    while (coil_sleep(0) != COIL_EAPP)
+        refusals++;
+    return 0;
+}
+
+static void note_report(coil_loop *loop, coil_log_level level, const coil_report *report, void *arg)
+{
+    (void)loop, (void)level, (void)arg;
+    note("%d %s", report->event == COIL_EVENT_CLOSE_IGNORED, report->name);
+}
+
+COIL_ASYNC0(closes_one_that_ignores_it)
+{
+    coil_coro *coro = ignores_its_end();
+    EXPECT_INT(coil_coro_send(coro, NULL), 1);
+    coil_set_logger(NULL, note_report, NULL);
+    EXPECT_INT(coil_coro_close(coro), COIL_ERUNTIME);
+    EXPECT_INT(refusals, 1000);
+    coro = ignores_its_end();
+    EXPECT_INT(coil_coro_send(coro, NULL), 1);
+    coil_unref(coro);
+    EXPECT_INT(refusals, 2000);
+    return coil_sleep(1); /* all else goes on */
+}
+
+TEST(coroutine_that_ignores_its_end_is_given_up)
+{
+    /* Else closing it would never come back. */
+    EXPECT_RUN(closes_one_that_ignores_it(), 0);
+    EXPECT_NOTES("1 ignores_its_end 1 ignores_its_end");
+}
+
+TESTS_MAIN(RUN(coroutine_that_ignores_its_end_is_given_up),
+           RUN(send_runs_to_the_next_suspension_and_gives_the_result_at_the_end),
            RUN(error_of_a_driven_coroutine_comes_out_of_send), RUN(throw_makes_the_wait_fail),
            RUN(close_and_the_last_unref_let_a_suspended_coroutine_clean_up),
            RUN(driven_coroutine_suspends_on_a_future),
