@@ -128,8 +128,8 @@ COIL_API bool coil_task_group_cancel(coil_task_group *tg);
  *                           the task was cancelled from outside, too, it finds that at its next await
  *           COIL_ECANCELED  the task was cancelled, and no task of the group failed
  *           COIL_EEXIT, COIL_EINTERRUPT  the block or a task ended with it: goes before all others
- *           COIL_ECLOSING   the loop or the coroutine is being closed; a loop that is being closed ends
- *                           the group's tasks by itself
+ *           COIL_ECLOSING   the loop or the coroutine is being closed; if it is the loop, the group's tasks
+ *                           have been closed first, as the loop would: nothing outlives the group
  *           COIL_ERUNTIME   the group is not entered, or was entered by another task
  *           COIL_ENOMEM     no memory to list the errors (if the block failed: rc). Each goes to the
  *                           exception handler instead

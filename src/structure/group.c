@@ -330,8 +330,21 @@ static int foreign_requests(const struct coil__group *group)
     return coil_task_cancelling(&group->owner->future) - group->owner_cancelled;
 }
 
+/* The loop is being closed: the children end here and now, since what they use of the owner's goes when the
+ * owner leaves. Nothing that is queued would run any more; dropping it tells of those that have ended. */
+static void close_children(struct coil__group *group)
+{
+    coil_loop *loop = group->owner->future.loop;
+    coil__loop_drop_ready(loop);
+    while (!coil__list_empty(&group->children)) {
+        struct child *child = COIL__CONTAINER(group->children.next, struct child, link);
+        coil__task_close_lost(coil__as_task(child->task));
+        coil__loop_drop_ready(loop);
+    }
+}
+
 /* Waits until all children have been heard of. A cancellation that comes meanwhile is kept for the end.
- * Returns 0, or COIL_ECLOSING: some have not ended. */
+ * Returns 0, or COIL_ECLOSING: unless the loop is being closed, some have not ended. */
 static int wait_for_children(struct coil__group *group, struct outcome *cancellation)
 {
     while (!coil__list_empty(&group->children)) {
@@ -339,8 +352,11 @@ static int wait_for_children(struct coil__group *group, struct outcome *cancella
         group->wait = &wait;
         int rc = coil__task_wait(group->owner, &wait);
         group->wait = NULL;
-        if (rc == COIL_ECLOSING)
+        if (rc == COIL_ECLOSING) {
+            if (group->owner->future.loop->closed)
+                close_children(group);
             return rc;
+        }
         if (rc == COIL_ECANCELED && cancellation->code == 0) {
             coil_unref(cancellation->error);
             cancellation->error = coil__errors_take(&group->owner->errors, rc);

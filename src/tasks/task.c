@@ -273,7 +273,7 @@ void coil__task_finish(struct coil__task *task, int rc, coil_value *value)
     }
 }
 
-static void close_task(struct coil__task *task)
+void coil__task_close_lost(struct coil__task *task)
 {
     char place[COIL__PLACE_BYTES];
     COIL__REPORT(task->future.loop, .event = COIL_EVENT_TASK_LOST,
@@ -287,7 +287,7 @@ void coil__loop_close_tasks(coil_loop *loop)
     while (!coil__list_empty(&loop->tasks)) {
         /* What the one before has woken must not lie in the queue when it goes. */
         coil__loop_drop_ready(loop);
-        close_task(COIL__CONTAINER(loop->tasks.next, struct coil__task, all));
+        coil__task_close_lost(COIL__CONTAINER(loop->tasks.next, struct coil__task, all));
     }
     coil__loop_drop_ready(loop);
     coil__loop_close_generators(loop);

@@ -202,6 +202,9 @@ void coil__task_give_up_generators(struct coil__task *task);
 /* Ends one suspended task: every await in it fails from now on. */
 void coil__task_close(struct coil__task *task);
 
+/* The same at the end of its loop, with a report. Nothing is in the ready queue. */
+void coil__task_close_lost(struct coil__task *task);
+
 /* Runs a coroutine (consumed) to its end in a task in which every await fails, for a loop that is being
  * closed. Without memory nothing runs. */
 void coil__task_run_closing(coil_loop *loop, coil_coro *coro);

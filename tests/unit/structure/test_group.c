@@ -1011,6 +1011,56 @@ TEST(closing_the_loop_lets_waiting_groups_go)
     EXPECT_NOTES("COIL_ECLOSING");
 }
 
+COIL_ASYNC(uses_owners_memory, (int *, ended))
+{
+    int rc = coil_sleep(10);
+    rc = rc == COIL_ECLOSING ? coil_sleep(1) : 0; /* waits once more: in vain */
+    ++*ended;
+    return rc;
+}
+
+COIL_ASYNC(group_in_group, (int *, ended))
+{
+    coil_task_group tg;
+    COIL_TRY(coil_task_group_enter(&tg));
+    int own = 0, rc = coil_task_group_spawn(&tg, uses_owners_memory(&own));
+    rc = coil_task_group_exit(&tg, rc);
+    EXPECT_INT(own, 1);
+    ++*ended;
+    return rc;
+}
+
+COIL_ASYNC(owns_memory, (int *, what))
+{
+    int ended = 0;
+    coil_task_group tg;
+    COIL_TRY(coil_task_group_enter(&tg));
+    int rc = coil_task_group_spawn(&tg, uses_owners_memory(&ended));
+    if (rc == 0)
+        rc = coil_task_group_spawn(&tg, group_in_group(&ended));
+    if (rc == 0)
+        rc = coil_task_group_spawn(&tg, uses_owners_memory(&ended));
+    rc = coil_task_group_exit(&tg, rc);
+    EXPECT_INT(rc, COIL_ECLOSING);
+    *what = ended;
+    return rc;
+}
+
+TEST(children_end_before_their_owner_when_the_loop_is_closed)
+{
+    /* They may work on what lies in the owner's frame. */
+    int ended = 0;
+    coil_loop *loop = steps_loop(NULL);
+    coil_task *owner = coil_create_task_with(loop, owns_memory(&ended), NULL);
+    for (int i = 0; i < 3; i++)
+        EXPECT(coil_loop_step(loop, 0) >= 0);
+    EXPECT_INT(coil_loop_close(loop), 0);
+    EXPECT(coil_future_cancelled(owner));
+    coil_unref(owner);
+    coil_unref(loop);
+    EXPECT_INT(ended, 3);
+}
+
 TEST(closing_the_loop_loses_no_failure)
 {
     /* In whatever state the group is: the child has failed and nobody has heard, the siblings are being
@@ -1116,6 +1166,7 @@ TESTS_MAIN(
     RUN(errors_of_a_group_left_behind_are_reported),
     RUN(struct_that_was_written_over_begins_anew),
     RUN(closing_the_loop_lets_waiting_groups_go),
+    RUN(children_end_before_their_owner_when_the_loop_is_closed),
     RUN(closing_the_loop_loses_no_failure),
     RUN(group_survives_every_failed_allocation))
 /* clang-format on */
