@@ -235,6 +235,37 @@ COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_wait_for(void *awaitable, doubl
     coil_wait_for(COIL__AWAITABLE(awaitable), timeout, value_out)
 #endif
 
+/* ---- ending a task ------------------------------------------------------------------------------ */
+
+/**
+ * Cancels a task and waits until it has ended, cleanup included: what asyncio programs write as
+ * `task.cancel()` and an `await` that suppresses CancelledError, but without swallowing a cancellation of
+ * the caller.
+ *
+ *     coil_task *ticker = coil_create_task(tick());
+ *     int rc = work();
+ *     int ended = coil_cancel_and_wait(ticker, NULL);
+ *     coil_unref(ticker);
+ *     return rc < 0 ? rc : ended;
+ *
+ * @param task     borrowed; a plain future or a gathering is fine, too. NULL, as a constructor gives when it
+ *                 fails: there is nothing to end, and this returns 0
+ * @param message  copied; goes with the error that the task sees; NULL: none
+ *
+ * Returns   0, whether the task ended cancelled or with a result; the error that it failed with; or
+ *           COIL_ECANCELED  this task was cancelled while it waited; the other has ended all the same, and
+ *                           an error of its own is reported when it goes
+ *           COIL_ECLOSING   the loop is being closed
+ *           COIL_ESELFWAIT, COIL_EWRONGLOOP, COIL_ENOTASK  and nothing was cancelled
+ * Suspends  unless the task has ended already
+ * Cancel    goes on waiting: nothing is left behind. The task is not asked a second time
+ * Thread    the loop's, in a task
+ * Python    task.cancel(); await task
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND int coil_cancel_and_wait(COIL_NULLABLE coil_task *task,
+                                                   COIL_NULLABLE const char *message);
+
 /* ---- shield ------------------------------------------------------------------------------------- */
 
 /**
