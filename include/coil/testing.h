@@ -13,7 +13,7 @@
  *
  *     coil_explore_options options = COIL_EXPLORE_OPTIONS_INIT;
  *     options.check = check;
- *     assert(coil_testing_explore(&options, program, &bank) == 0); */
+ *     assert(coil_testing_explore(program, &bank, &options) == 0); */
 #ifndef COIL_TESTING_H
 #define COIL_TESTING_H
 
@@ -140,10 +140,13 @@ typedef struct coil_explore_options {
      * then does not. */
     COIL_NULLABLE coil_coro *(*check)(void *arg);
     COIL_NULLABLE FILE *output; /* NULL: stderr */
+    bool
+        as_run; /* ends each run as coil_run does: tasks that are left are cancelled and waited for,
+                  * before it is looked what is left */
 } coil_explore_options;
 #define COIL_EXPLORE_OPTIONS_INIT                                                                  \
     {                                                                                              \
-        sizeof(coil_explore_options), COIL_EXPLORE_ALL, NULL, NULL, NULL, NULL                     \
+        sizeof(coil_explore_options), COIL_EXPLORE_ALL, NULL, NULL, NULL, NULL, false              \
     }
 
 /**
@@ -160,10 +163,10 @@ typedef struct coil_explore_options {
  * a setting of the environment that lets the next call of this name try that point alone:
  * COIL_EXPLORE=name/cancel:7, or cancel:7 for a call of any name.
  *
- * @param options  borrowed for the call; NULL: none
  * @param program  makes the coroutine, in a task; may return NULL for want of memory. Whatever the
  *                 program works on, it sets up itself, since it begins anew each time
  * @param arg      for program and check
+ * @param options  borrowed for the call; NULL: none
  *
  * Returns   at how many points something was wrong: 0 is what one hopes for. If it was wrong without any
  *           disturbance, 1: nothing else was tried then. Or
@@ -175,8 +178,8 @@ typedef struct coil_explore_options {
  * Python    none
  * Since     0.1
  */
-COIL_API COIL_MUST_USE int coil_testing_explore(COIL_NULLABLE const coil_explore_options *options,
-                                                coil_coro *(*program)(void *arg), void *arg);
+COIL_API COIL_MUST_USE int coil_testing_explore(coil_coro *(*program)(void *arg), void *arg,
+                                                COIL_NULLABLE const coil_explore_options *options);
 
 /* ---- other schedules --------------------------------------------------------------------------- */
 

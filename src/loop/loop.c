@@ -127,7 +127,9 @@ static void poll_real(coil_loop *loop, int64_t limit_ns)
 /* Moves the clock as far as a real one would come while the loop waits. */
 static void poll_virtual(coil_loop *loop, int64_t limit_ns)
 {
-    wait_for_completions(loop, 0);
+    bool patient = loop->patience_ns > 0 && !loop->next.head &&
+                   loop->backend->ops->pending(loop->backend) > 0;
+    wait_for_completions(loop, patient ? loop->patience_ns : 0);
     if (loop->next.head || (loop->slow & COIL__SLOW_STOP))
         return;
     int64_t due = coil__timer_heap_next(&loop->timers);

@@ -60,10 +60,13 @@ struct coil_loop {
     coil_context *callback_context; /* of the callback that is running */
 
     /* Polling. */
-    atomic_bool sleeping;          /* a sender must wake the backend */
-    int64_t now_ns;                /* at the last poll; of a virtual clock, the time */
-    int turns;                     /* turns_left starts here: adapts to how long they take */
-    int outside;                   /* virtual clock: work that goes on elsewhere */
+    atomic_bool sleeping; /* a sender must wake the backend */
+    int64_t now_ns;       /* at the last poll; of a virtual clock, the time */
+    int turns;            /* turns_left starts here: adapts to how long they take */
+    int outside;          /* virtual clock: work that goes on elsewhere */
+    int64_t
+        patience_ns; /* virtual clock: how long the system gets to report descriptors, before the
+                          * clock moves */
     struct coil__shuffle *shuffle; /* NULL: batches stay as they are */
 
     /* Life. */

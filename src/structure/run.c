@@ -10,6 +10,7 @@
 #include <coil/wait.h>
 #include "base/error.h"
 #include "structure/ensure.h"
+#include "structure/shutdown.h"
 #include "tasks/task.h"
 
 /* ---- run_until_complete ------------------------------------------------------------------------- */
@@ -308,6 +309,16 @@ static const coil_coro_type shutdown_asyncgens = { "shutdown_asyncgens", shut_do
 static const coil_coro_type shutdown_executor = { "shutdown_default_executor", shut_down_nothing,
                                                   __FILE__, __LINE__, NULL };
 
+int coil__run_shutdown(coil_loop *loop)
+{
+    int rc = cancel_all_tasks(loop);
+    if (rc == 0)
+        rc = coil_run_until_complete(loop, coil_coro_new(&shutdown_asyncgens, NULL, 0), NULL);
+    if (rc == 0)
+        rc = coil_run_until_complete(loop, coil_coro_new(&shutdown_executor, NULL, 0), NULL);
+    return rc;
+}
+
 int coil_runner_close(coil_runner *runner)
 {
     coil_loop *loop = runner->loop;
@@ -316,11 +327,7 @@ int coil_runner_close(coil_runner *runner)
     runner->closed = true;
     int rc = 0;
     if (loop) {
-        rc = cancel_all_tasks(loop);
-        if (rc == 0)
-            rc = coil_run_until_complete(loop, coil_coro_new(&shutdown_asyncgens, NULL, 0), NULL);
-        if (rc == 0)
-            rc = coil_run_until_complete(loop, coil_coro_new(&shutdown_executor, NULL, 0), NULL);
+        rc = coil__run_shutdown(loop);
         int closed = coil_loop_close(loop);
         rc = rc < 0 ? rc : closed;
     }

@@ -16,14 +16,16 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "loop/loop.h"
+#include "structure/shutdown.h"
 #include "tasks/task.h"
 #include "testing/left.h"
 
 enum {
     CHAIN_BYTES = 2048,
     SETTLE_IDLE_TURNS = 3,
-    SETTLE_TURNS_MAX = 10000, /* for what the program has set going to come to an end */
-    WAITS_MAX = 1000 * 1000,  /* in a run; more of them are one that does not end */
+    SETTLE_TURNS_MAX = 10000,      /* for what the program has set going to come to an end */
+    PATIENCE_NS = 1 * 1000 * 1000, /* a peer's bytes take a moment, also on this machine */
+    WAITS_MAX = 1000 * 1000,       /* in a run; more of them are one that does not end */
 };
 
 static const struct mode {
@@ -217,8 +219,10 @@ COIL_ASYNC(checked, (struct exploration *, self))
 static coil_loop *make_loop(struct exploration *self)
 {
     coil_loop *loop = coil_testing_virtual_loop(NULL);
-    if (loop)
-        coil_set_logger(loop, on_report, self);
+    if (!loop)
+        return NULL;
+    coil_set_logger(loop, on_report, self);
+    loop->patience_ns = PATIENCE_NS;
     return loop;
 }
 
@@ -250,6 +254,15 @@ static void settle(struct exploration *self)
     }
 }
 
+/* The end of coil_run, in which nothing is disturbed any more. */
+static void end_as_run(struct exploration *self)
+{
+    coil_testing_fail_alloc(0);
+    int rc = coil__run_shutdown(self->loop);
+    if (rc < 0)
+        findf(self, "what is left does not end: %s", coil_error_name(rc));
+}
+
 static int run_program(struct exploration *self)
 {
     static const coil_trace_hooks hooks = { .size = sizeof hooks,
@@ -263,7 +276,10 @@ static int run_program(struct exploration *self)
     coil__alloc_when_failing = on_failing;
     int rc = coil_run_until_complete(self->loop, explored(self), NULL);
     bool stopped = self->mode->flag == COIL_EXPLORE_CLOSE && self->reached;
-    if (!stopped && rc != COIL_ESTALLED)
+    bool over = stopped || rc == COIL_ESTALLED || self->endless;
+    if (!over && self->options.as_run)
+        end_as_run(self);
+    if (!over)
         settle(self);
     coil_testing_fail_alloc(0);
     coil__alloc_when_failing = NULL;
@@ -393,8 +409,8 @@ static int explore_all(struct exploration *self)
     return rc;
 }
 
-int coil_testing_explore(const coil_explore_options *options, coil_coro *(*program)(void *arg),
-                         void *arg)
+int coil_testing_explore(coil_coro *(*program)(void *arg), void *arg,
+                         const coil_explore_options *options)
 {
     static const coil_explore_options defaults = COIL_EXPLORE_OPTIONS_INIT;
     struct exploration self = { .options = options ? *options : defaults,

@@ -10,16 +10,6 @@
 #include <coil/testing.h>
 #include "lib/held.h"
 
-/* An example, which prints nothing here. */
-#define printf(...) ((void)0)
-#define puts(text)  ((void)0)
-#define main        hello_main
-int hello_main(void);
-#include "../../../examples/hello.c"
-#undef printf
-#undef puts
-#undef main
-
 /* What the programs work on; each sets up what it needs. */
 static struct {
     coil_lock lock;
@@ -51,7 +41,7 @@ static int explore(coil_coro *(*program)(void *), coil_coro *(*check)(void *), u
     options.output = open_memstream(&words, &bytes);
     if (!EXPECT(options.output != NULL))
         return -1;
-    int rc = coil_testing_explore(&options, program, NULL);
+    int rc = coil_testing_explore(program, NULL, &options);
     fclose(options.output);
     return rc;
 }
@@ -891,32 +881,28 @@ TEST(nothing_is_wrong_with_what_the_library_waits_in)
         options.name = subject.name;
         options.check = make_check;
         alarm(120);
-        EXPECT_INT(coil_testing_explore(&options, make_program, &subject), 0);
+        EXPECT_INT(coil_testing_explore(make_program, &subject, &options), 0);
         options.task = "*";
-        EXPECT_INT(coil_testing_explore(&options, make_program, &subject), 0);
+        EXPECT_INT(coil_testing_explore(make_program, &subject, &options), 0);
         alarm(0);
         held_expect(before, subject.name);
     }
 }
 
-static coil_coro *make_hello(void *arg)
+TEST(tasks_that_are_left_are_ended_as_coil_run_does)
 {
-    (void)arg;
-    return amain();
-}
-
-TEST(example_leaves_nothing_behind)
-{
-    /* Wherever its main task is cancelled. (If one of its two tasks fails, gather lets the other go on.) */
-    EXPECT_INT(explore(make_hello, NULL, COIL_EXPLORE_ALL & ~COIL_EXPLORE_ALLOC, NULL), 0);
-    EXPECT_STR(words, "");
-    EXPECT_INT(explore(make_hello, NULL, COIL_EXPLORE_CANCEL, "*"), 4);
-    expect_words("(say_after) is not done: sleep\n");
+    /* A program that relies on that is not at fault. */
+    coil_explore_options options = COIL_EXPLORE_OPTIONS_INIT;
+    options.modes = COIL_EXPLORE_ALL & ~(unsigned)COIL_EXPLORE_ALLOC;
+    options.as_run = true;
+    EXPECT_INT(coil_testing_explore(make_leaves_a_task, NULL, &options), 0);
+    options.task = "*";
+    EXPECT_INT(coil_testing_explore(make_leaves_a_task, NULL, &options), 0);
 }
 
 COIL_ASYNC0(explores_inside)
 {
-    EXPECT_INT(coil_testing_explore(NULL, make_fails, NULL), COIL_ENESTED);
+    EXPECT_INT(coil_testing_explore(make_fails, NULL, NULL), COIL_ENESTED);
     return 0;
 }
 
@@ -933,5 +919,6 @@ TESTS_MAIN(RUN(lock_that_is_kept_is_found_at_the_point_where_it_is),
            RUN(wakeup_that_is_lost_between_waking_and_running_is_found),
            RUN(task_and_timer_that_are_left_are_found), RUN(program_that_does_not_end_is_found),
            RUN(program_that_fails_undisturbed_is_tried_no_further),
-           RUN(nothing_is_wrong_with_what_the_library_waits_in), RUN(example_leaves_nothing_behind),
+           RUN(nothing_is_wrong_with_what_the_library_waits_in),
+           RUN(tasks_that_are_left_are_ended_as_coil_run_does),
            RUN(explorer_refuses_to_run_inside_a_loop))
