@@ -25,12 +25,12 @@ COIL_ASYNC0(amain)
     coil_task *task = coil_create_task(session("session 7"));
     if (!task)
         return coil_error_last();
-    COIL_TRY(coil_sleep(0.1));
-    coil_task_cancel(task, "the user has left");
-    int rc = coil_await(task, NULL);
+    int rc = coil_sleep(0.1);
+    /* Also if we are being cancelled ourselves: what we have started ends before we do. */
+    int ended = coil_cancel_and_wait(task, "the user has left");
     printf("the task ended %s\n", coil_future_cancelled(task) ? "cancelled" : "otherwise");
     coil_unref(task);
-    return rc == COIL_ECANCELED ? 0 : rc;
+    return rc < 0 ? rc : ended;
 }
 
 int main(void)

@@ -5,7 +5,8 @@
  * Without a terminal to press Ctrl-C on, it is also its own client: with --self it talks to itself once and
  * ends.
  *
- * Tests run it with: --self */
+ * Tests run it with: --self
+ * Explored as: amain(0, true) */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -90,12 +91,12 @@ COIL_ASYNC(amain, (int, port), (bool, self))
     if (!server)
         rc = coil_error_last();
     else if (self)
-        rc = talk(&address);
+        rc = COIL_TIMEOUT(5, talk(&address));
     else
         rc = coil_await(server, NULL); /* until Ctrl-C cancels us, and it */
     if (server) {
-        coil_task_cancel(server, NULL);
-        (void)coil_await(server, NULL); /* COIL_ECANCELED, as asked for */
+        int ended = coil_cancel_and_wait(server, NULL);
+        rc = rc < 0 ? rc : ended;
         coil_unref(server);
     }
     coil_sock_close(listener);

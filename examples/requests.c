@@ -10,7 +10,10 @@
  *
  * What is printed is a trace: `->` where a step of a task begins, `<-` where it ends; a task is
  * indented one level deeper than the task that started it. The same goes into a picture and a
- * trace file. */
+ * trace file.
+ *
+ * Explored after: make_depth()
+ * Explored as a run: requests that are being served are ended by coil_run. */
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,7 +85,8 @@ static coil_task *spawn(coil_coro *coro, const char *format, int number)
         return NULL;
     }
     coil_task *task = coil_create_task_with(NULL, coro, &options);
-    (void)coil_context_var_reset(depth, &token); /* cannot fail: it was set just above */
+    if (coil_context_var_reset(depth, &token) < 0)
+        coil_context_token_fini(&token); /* no memory: the trace is indented wrongly, that is all */
     return task;
 }
 
@@ -102,6 +106,14 @@ static int receive_line(int fd, char *line)
 
 /* ---- asking a server ------------------------------------------------------------------------- */
 
+static int exchange(int fd, const struct server *server, char *line)
+{
+    const struct sockaddr *address = (const struct sockaddr *)&server->address;
+    COIL_TRY(coil_sock_connect(fd, address, sizeof server->address));
+    COIL_TRY(coil_sock_sendall(fd, line, strlen(line)));
+    return receive_line(fd, line);
+}
+
 /* Gives the answer, as a text that belongs to whoever awaits the call. */
 COIL_ASYNC(call, (const struct server *, server), (int, request))
 {
@@ -110,13 +122,7 @@ COIL_ASYNC(call, (const struct server *, server), (int, request))
     if (fd < 0)
         return coil_raise(-errno, "no socket to call the %s server", server->name);
     snprintf(line, sizeof line, "%d\n", request);
-
-    const struct sockaddr *address = (const struct sockaddr *)&server->address;
-    int rc = coil_sock_connect(fd, address, sizeof server->address);
-    if (rc == 0)
-        rc = coil_sock_sendall(fd, line, strlen(line));
-    if (rc == 0)
-        rc = receive_line(fd, line);
+    int rc = COIL_TIMEOUT(5, exchange(fd, server, line)); /* a server may have gone */
     coil_sock_close(fd);
     if (rc < 0)
         return coil_raise_from(rc, rc, "calling the %s server", server->name);
@@ -189,8 +195,8 @@ static int start_server(struct server *server)
 {
     struct sockaddr *address = (struct sockaddr *)&server->address;
     socklen_t length = sizeof server->address;
-    server->address.sin_family = AF_INET;
-    server->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    server->address = (struct sockaddr_in){ .sin_family = AF_INET,
+                                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (server->listener < 0 || bind(server->listener, address, length) < 0 ||
         listen(server->listener, SOMAXCONN) < 0 ||
@@ -205,10 +211,11 @@ static int start_server(struct server *server)
 
 static void stop_server(struct server *server)
 {
-    if (server->task && coil_task_cancel(server->task, NULL))
-        (void)coil_await(server->task, NULL); /* COIL_ECANCELED: we asked for it */
+    (void)coil_cancel_and_wait(server->task, NULL); /* it may have failed: its clients know */
     coil_unref(server->task);
     coil_sock_close(server->listener);
+    server->task = NULL;
+    server->listener = -1;
 }
 
 /* ---- the program ----------------------------------------------------------------------------- */
@@ -227,8 +234,11 @@ static int send_requests(coil_value *replies)
         if (rc == 0)
             rc = coil_future_take_result(clients[i], &replies[i]);
     }
-    for (int i = 0; i < REQUESTS; i++)
+    for (int i = 0; i < REQUESTS; i++) {
+        if (rc < 0)
+            (void)coil_cancel_and_wait(clients[i], NULL); /* the first error counts */
         coil_unref(clients[i]);
+    }
     return rc;
 }
 
@@ -279,10 +289,15 @@ COIL_ASYNC0(amain)
     return rc;
 }
 
-int main(void)
+static bool make_depth(void)
 {
     depth = coil_context_var_new_default("depth", coil_int(0));
-    if (!depth)
+    return depth != NULL;
+}
+
+int main(void)
+{
+    if (!make_depth())
         return 1;
     int status = coil_main(amain());
     coil_context_var_free(depth);

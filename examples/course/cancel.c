@@ -22,13 +22,12 @@ COIL_ASYNC0(amain)
 
     coil_task_cancel(task, "the user has left");
     say("asked to stop; done: %s", coil_future_done(task) ? "yes" : "no");
-    if (rc == 0)
-        rc = coil_await(task, NULL);
-    if (rc == COIL_ECANCELED && coil_task_cancelling(coil_current_task()) == 0)
-        rc = 0; /* it was the task, not we, who was cancelled */
+    int ended = coil_await(task, NULL); /* also if we are being cancelled: it ends before we do */
+    if (ended == COIL_ECANCELED && coil_task_cancelling(coil_current_task()) == 0)
+        ended = 0; /* it was the task, not we, who was cancelled */
     say("ended; cancelled: %s", coil_future_cancelled(task) ? "yes" : "no");
     coil_unref(task);
-    return rc;
+    return rc < 0 ? rc : ended;
 }
 
 int main(int argc, char **argv)

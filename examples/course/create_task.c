@@ -22,6 +22,9 @@ COIL_ASYNC0(amain)
         rc = coil_await(task, &result);
     if (rc == 0)
         say("its result is %d", (int)result.integer);
+    if (rc <
+        0) /* we are being cancelled, for example: nothing that we have started is left behind */
+        (void)coil_cancel_and_wait(task, NULL);
     coil_unref(task); /* the result was a view into the task: not used after this */
     return rc;
 }

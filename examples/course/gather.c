@@ -1,4 +1,6 @@
-/* To see: results come in the order of the arguments; one error ends gather, or is one of the results. */
+/* To see: results come in the order of the arguments; one error ends gather, or is one of the results.
+ *
+ * Explored as a run: what gather leaves behind after an error is ended by coil_run. */
 #include "course.h"
 
 COIL_ASYNC(page, (const char *, name), (double, delay))
@@ -27,8 +29,13 @@ COIL_ASYNC0(amain)
     COIL_TRY(coil_sleep(2)); /* the other one has gone on */
 
     COIL_TRY(coil_gather_collect(pages, page("good", 1), no_page(2)));
-    say("%s, and an error: %s", pages[0].string, coil_error_message(pages[1].error));
-    coil_value_clear(&pages[1]);
+    for (int i = 0; i < 2; i++) {
+        if (pages[i].kind == COIL_ERROR)
+            say("an error: %s", coil_error_message(pages[i].error));
+        else
+            say("%s", pages[i].string);
+        coil_value_clear(&pages[i]);
+    }
     return 0;
 }
 

@@ -19,9 +19,11 @@ COIL_ASYNC(worker, (coil_queue *, jobs), (const char *, name))
     coil_value job;
     int rc;
     while ((rc = coil_queue_get(jobs, &job)) == 0) {
-        COIL_TRY(coil_sleep(1));
-        say("%s has done %d", name, (int)job.integer);
-        coil_queue_task_done(jobs);
+        rc = coil_sleep(1);
+        if (rc == 0)
+            say("%s has done %d", name, (int)job.integer);
+        coil_queue_task_done(jobs); /* on every way out: join counts what was taken */
+        COIL_TRY(rc);
     }
     say("%s goes home", name);
     return rc == COIL_ESHUTDOWN ? 0 : rc;

@@ -1,0 +1,39 @@
+/* An example is what people copy: it must clean up wherever it is cancelled, runs into a limit, gets no
+ * memory, or finds its loop closed. EXAMPLE is the source; it is explored as EXAMPLE_CALL, after
+ * EXAMPLE_PREPARE. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+#define main example_main
+#include EXAMPLE
+#undef main
+#pragma GCC diagnostic pop
+
+#include <unistd.h>
+#include <coil/testing.h>
+
+static coil_coro *make_example(void *arg)
+{
+    (void)arg;
+    return EXAMPLE_CALL;
+}
+
+int main(void)
+{
+    alarm(300); /* a program that hangs outside of its waits */
+    if (!freopen("/dev/null", "w", stdout))
+        return 2;
+    EXAMPLE_PREPARE;
+    /* What it leaves to nobody: its main task may be stopped anywhere, and everything is gone. Memory may be
+     * short in a child, too, and gather leaves the other children to coil_run then. */
+    coil_explore_options options = COIL_EXPLORE_OPTIONS_INIT;
+    options.modes = COIL_EXPLORE_ALL & ~(unsigned)COIL_EXPLORE_ALLOC;
+#ifdef EXAMPLE_AS_RUN
+    options.as_run = true;
+#endif
+    int alone = coil_testing_explore(make_example, NULL, &options);
+    options.modes = COIL_EXPLORE_ALL;
+    options.as_run = true;
+    options.task = "*";
+    int all = coil_testing_explore(make_example, NULL, &options);
+    return alone != 0 || all != 0;
+}
