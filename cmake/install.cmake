@@ -41,3 +41,10 @@ install(CODE "
     configure_file(\"${PROJECT_SOURCE_DIR}/coil.pc.in\" \"${PROJECT_BINARY_DIR}/coil.pc\" @ONLY)
 ")
 install(FILES ${PROJECT_BINARY_DIR}/coil.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# The documentation lies as in the sources, so that its links between texts and examples hold.
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
+    FILES_MATCHING PATTERN "*.md" PATTERN "*.[ch]" PATTERN "*.expected"
+)
+install(FILES bench/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/bench)

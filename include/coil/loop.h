@@ -212,7 +212,9 @@ COIL_API int coil_call_at_with(COIL_NULLABLE coil_loop *loop, double when, coil_
  * Queues a callback from any thread, and wakes the loop if it sleeps. Calls of one thread keep their
  * order; none is lost or merged with another.
  *
- * @param loop  alive for the duration of the call: the caller holds a reference
+ * @param loop  alive for the duration of the call. References are not counted atomically: whoever starts
+ *              the other thread holds one for it, and gives it back, in the loop's thread, after the other
+ *              has ended. A loop that has been closed meanwhile is fine
  * @param arg   borrowed until the callback has run. If the loop is closed first, the callback is
  *              dropped
  *
