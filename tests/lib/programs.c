@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <coil/testing.h>
 #include "lib/held.h"
+#include "lib/program_pieces.h"
 #include "test.h"
 
 enum {
@@ -48,35 +49,7 @@ static coil_loop *virtual_loop(void *arg)
     return make_loop(true);
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------- */
-
-COIL_ASYNC(answer, (double, delay), (int, number))
-{
-    COIL_TRY(coil_sleep(delay));
-    coil_return(token_value(number));
-}
-
-COIL_ASYNC(failing, (double, delay), (int, code))
-{
-    COIL_TRY(coil_sleep(delay));
-    return coil_raise(code, "after %g seconds", delay);
-}
-
-/* Cleans up when it is stopped, and waits while it does. */
-COIL_ASYNC(cleaning, (double, delay))
-{
-    int rc = coil_sleep(delay);
-    int cleanup = coil_sleep(0.01);
-    return rc < 0 ? rc : cleanup;
-}
-
-/* An error that was meant to come is none; any other, and none at all, is. */
-static int expect_code(int rc, int expected)
-{
-    if (rc == expected)
-        return 0;
-    return rc < 0 ? rc : coil_raise(COIL_EAPP, "no error where there should be one");
-}
+/* ---- sockets to work on -------------------------------------------------------------------------- */
 
 static int open_pair(int pair[2])
 {
@@ -1171,6 +1144,11 @@ const struct program programs[] = {
     { "errors", run_errors, 0 },
     { "awaitables", run_awaitables, 0 },
     { "closed", run_closed, 0 },
+    { "limits", run_limits, 0 },
+    { "groups", run_groups, 0 },
+    { "locks", run_locks, 0 },
+    { "queues", run_queues, 0 },
+    { "generators", run_generators, 0 },
 };
 const size_t program_count = sizeof programs / sizeof programs[0];
 
