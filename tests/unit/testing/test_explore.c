@@ -498,9 +498,8 @@ COIL_ASYNC0(consumes)
     }
 }
 
-COIL_ASYNC0(queue_program)
+static int pass_items(void)
 {
-    coil_queue_init(&lab.queue, 1);
     coil_task_group tg;
     COIL_TRY(coil_task_group_enter(&tg));
     int rc = start(&tg, 0, produces());
@@ -516,6 +515,30 @@ COIL_ASYNC0(queue_program)
         coil_queue_shutdown(&lab.queue, true); /* for a producer whose consumers have gone */
     rc = coil_task_group_exit(&tg, rc);
     return rc;
+}
+
+COIL_ASYNC0(queue_program)
+{
+    coil_queue_init(&lab.queue, 1);
+    return pass_items();
+}
+
+COIL_ASYNC0(lifo_program)
+{
+    coil_lifo_queue_init(&lab.queue, 1);
+    return pass_items();
+}
+
+static int by_number(const coil_value *left, const coil_value *right, void *arg)
+{
+    (void)arg;
+    return (int)(token_number(*left) - token_number(*right));
+}
+
+COIL_ASYNC0(priority_program)
+{
+    coil_priority_queue_init(&lab.queue, 2, by_number, NULL);
+    return pass_items();
 }
 
 COIL_ASYNC0(queue_check)
@@ -626,6 +649,13 @@ COIL_ASYNC0(tokens_are_back)
     return 0;
 }
 
+COIL_ASYNC0(sleeps_and_cleans_up)
+{
+    int rc = coil_sleep(10);
+    int cleanup = coil_sleep(1);
+    return rc < 0 ? rc : cleanup;
+}
+
 /* Ends tasks, whatever they do. */
 static int end_tasks(coil_task **tasks, int count, int rc)
 {
@@ -680,11 +710,11 @@ COIL_ASYNC0(as_completed_program)
         rc = coil_as_completed_init(&iterator, tasks, 3, 2.5);
     if (rc == 0) {
         coil_future *future;
-        while ((rc = coil_as_completed_next(&iterator, &future)) > 0)
+        while ((rc = coil_as_completed_next(&iterator, &future)) == 0)
             continue;
         coil_as_completed_fini(&iterator);
     }
-    return end_tasks(tasks, 3, rc == COIL_ETIMEDOUT ? 0 : rc);
+    return end_tasks(tasks, 3, rc == COIL_ETIMEDOUT || rc == COIL_EEND ? 0 : rc);
 }
 
 COIL_ASYNC0(wait_for_program)
@@ -719,6 +749,80 @@ COIL_ASYNC0(timeout_program)
     COIL_TRY(COIL_TIMEOUT(5, sleep_twice()));
     int rc = COIL_TIMEOUT(2, sleep_twice());
     return rc == COIL_ETIMEDOUT ? 0 : rc;
+}
+
+COIL_ASYNC0(cancel_and_wait_program)
+{
+    coil_task *task = coil_create_task(sleeps_and_cleans_up());
+    if (!task)
+        return coil_error_last();
+    int rc = coil_sleep(1);
+    int ended = coil_cancel_and_wait(task, NULL);
+    coil_unref(task);
+    return rc < 0 ? rc : ended;
+}
+
+/* Holds the lock from the first item to the last; and its cleanup waits. */
+COIL_ASYNC_GEN(gives_under_lock, (int, count))
+{
+    COIL_TRY(coil_lock_acquire(&lab.lock));
+    int rc = coil_sleep(1);
+    for (int i = 0; i < count && rc == 0; i++) {
+        rc = coil_yield(token_value(i), NULL);
+        if (rc == 0)
+            rc = coil_sleep(1);
+    }
+    coil_lock_release(&lab.lock);
+    int cleanup = coil_sleep(1);
+    return rc < 0 ? rc : cleanup;
+}
+
+static int take_items(coil_gen *gen, int most)
+{
+    coil_async_iterator *items = coil_gen_iterator(gen);
+    coil_value item;
+    int rc = 0;
+    while (most-- > 0 && (rc = coil_anext(items, &item)) == 0)
+        coil_value_clear(&item);
+    return rc == COIL_EEND ? 0 : rc;
+}
+
+/* One that is closed half-way, and one that comes to its end. */
+COIL_ASYNC0(generator_program)
+{
+    coil_lock_init(&lab.lock);
+    for (int most = 1; most < 9; most += 4) {
+        coil_gen *gen = gives_under_lock(3);
+        if (!gen)
+            return coil_error_last();
+        int rc = take_items(gen, most);
+        int closed = coil_gen_close(gen);
+        coil_unref(gen);
+        COIL_TRY(rc);
+        COIL_TRY(closed);
+    }
+    return 0;
+}
+
+COIL_ASYNC_GEN(holds_lock, (int, number))
+{
+    COIL_TRY(coil_lock_acquire(&lab.lock));
+    int rc = coil_sleep(1);
+    if (rc == 0)
+        rc = coil_yield(token_value(number), NULL);
+    coil_lock_release(&lab.lock);
+    return rc;
+}
+
+COIL_ASYNC0(scope_program)
+{
+    coil_lock_init(&lab.lock);
+    coil_scope scope;
+    coil_value token;
+    COIL_TRY(coil_scope_enter(&scope, holds_lock(7), &token));
+    int rc = coil_sleep(1);
+    coil_value_clear(&token);
+    return coil_scope_exit(&scope, rc);
 }
 
 COIL_ASYNC(fails_after, (double, delay))
@@ -847,6 +951,8 @@ static const struct subject subjects[] = {
     { "barrier", barrier_program, barrier_check },
     { "event", event_program, tokens_are_back },
     { "queue", queue_program, queue_check },
+    { "lifo", lifo_program, queue_check },
+    { "priority", priority_program, queue_check },
     { "getters", getters_program, nobody_was_left_waiting },
     { "putters", putters_program, nobody_was_left_waiting },
     { "gather", gather_program, tokens_are_back },
@@ -857,6 +963,9 @@ static const struct subject subjects[] = {
     { "shield", shield_program, tokens_are_back },
     { "timeout", timeout_program, tokens_are_back },
     { "group", group_program, tokens_are_back },
+    { "cancel_and_wait", cancel_and_wait_program, tokens_are_back },
+    { "generator", generator_program, lock_is_free },
+    { "scope", scope_program, lock_is_free },
     { "stream", stream_program, tokens_are_back },
     { "accept", accept_program, tokens_are_back },
 };
