@@ -234,14 +234,19 @@ static void push(coil_error **chain, coil_error *error)
     coil__errors_clear(link);
 }
 
-/* What a record tells beside its code and message. */
-static void copy_story(coil_error *copy, const coil_error *error)
+/* What a record tells beside its code, message and cause. */
+static void copy_facts(coil_error *copy, const coil_error *error)
 {
-    copy->cause = coil_ref(error->cause);
     copy->detail = error->detail;
     copy->frame_count = error->frame_count;
     copy->frames_lost = error->frames_lost;
     memcpy(copy->frames, error->frames, sizeof copy->frames);
+}
+
+static void copy_story(coil_error *copy, const coil_error *error)
+{
+    copy->cause = coil_ref(error->cause);
+    copy_facts(copy, error);
 }
 
 /* A copy that can be linked: the same text, causes and places. NULL when there is no memory. */
@@ -263,6 +268,56 @@ static coil_error *twin_of(const coil_error *error)
     copy_story(twin, error);
     return twin;
 }
+
+/* ---- to other threads -------------------------------------------------------------------------- */
+
+/* Whether all of it is held by this reference alone. As deep as causes and groups are nested. */
+static bool is_sole(const coil_error *error)
+{
+    if (error->object.refs == COIL__IMMORTAL)
+        return true;
+    bool sole = error->object.refs == 1 && (!error->cause || is_sole(error->cause));
+    for (size_t i = 0; i < error->error_count && sole; i++)
+        sole = !error->errors[i] || is_sole(error->errors[i]);
+    return sole;
+}
+
+coil_error *coil__error_copy(const coil_error *error)
+{
+    if (error == &no_memory)
+        return &no_memory;
+    coil_error *copy = coil__error_new(error->code, error->message);
+    if (!copy)
+        return NULL;
+    copy_facts(copy, error);
+    bool good = true;
+    if (error->cause)
+        good = (copy->cause = coil__error_copy(error->cause)) != NULL;
+    if (error->error_count > 0 && good) {
+        copy->errors = coil__alloc_zero(error->error_count * sizeof *copy->errors);
+        good = copy->errors != NULL;
+    }
+    for (size_t i = 0; i < error->error_count && good; i++) {
+        copy->error_count = i + 1;
+        if (error->errors[i])
+            good = (copy->errors[i] = coil__error_copy(error->errors[i])) != NULL;
+    }
+    if (good)
+        return copy;
+    coil_unref(copy);
+    return NULL;
+}
+
+coil_error *coil__error_detach(coil_error *error)
+{
+    if (!error || is_sole(error))
+        return error;
+    coil_error *copy = coil__error_copy(error);
+    coil_unref(error);
+    return copy;
+}
+
+/* ---- failing ----------------------------------------------------------------------------------- */
 
 int coil__fail_plain(int code)
 {

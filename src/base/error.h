@@ -65,6 +65,12 @@ coil_error *coil__errors_take(coil_error **chain, int code);
 
 void coil__errors_clear(coil_error **chain);
 
+/* A record that nobody else refers to, for another thread: this one (consumed), if it is such a one, or a
+ * copy down to the last cause. NULL: there is no memory for it. */
+coil_error *coil__error_detach(coil_error *error);
+/* The same of a record that is borrowed, and may belong to another thread that leaves it alone meanwhile. */
+coil_error *coil__error_copy(const coil_error *error);
+
 /* Clears the chain of the calling thread, outside tasks. */
 void coil__errors_forget_thread(void);
 

@@ -16,16 +16,28 @@ enum coil__kind coil__kind_of(const void *object)
 void *coil_ref(const void *pointer)
 {
     struct coil__object *object = (struct coil__object *)(uintptr_t)pointer;
-    if (object && object->refs != COIL__IMMORTAL)
-        object->refs++;
+    if (!object)
+        return NULL;
+    if (COIL_UNLIKELY(object->refs >= COIL__SHARED)) {
+        if (object->refs == COIL__SHARED)
+            coil__shared_ref((struct coil__shared *)(void *)object);
+        return object;
+    }
+    object->refs++;
     return object;
 }
 
 void coil_unref(const void *pointer)
 {
     struct coil__object *object = (struct coil__object *)(uintptr_t)pointer;
-    if (object && object->refs != COIL__IMMORTAL)
-        coil__unref(object);
+    if (!object)
+        return;
+    if (COIL_UNLIKELY(object->refs >= COIL__SHARED)) {
+        if (object->refs == COIL__SHARED)
+            coil__shared_unref((struct coil__shared *)(void *)object);
+        return;
+    }
+    coil__unref(object);
 }
 
 const char *coil_version(void)

@@ -5,6 +5,7 @@
 #ifndef COIL_BASE_OBJECT_H
 #define COIL_BASE_OBJECT_H
 
+#include <stdatomic.h>
 #include <coil/base.h>
 
 enum coil__kind {
@@ -22,6 +23,8 @@ enum coil__kind {
     COIL__KIND_TLS_CONTEXT,
     COIL__KIND_TRANSPORT,
     COIL__KIND_SERVER,
+    COIL__KIND_EXECUTOR,
+    COIL__KIND_CONCURRENT,
     COIL__KIND_AWAITABLE, /* the user's own: never counted */
 };
 
@@ -33,13 +36,20 @@ struct coil__type {
 
 struct coil__object {
     const struct coil__type *type;
-    uint32_t refs; /* COIL__IMMORTAL: static memory */
+    uint32_t refs; /* COIL__IMMORTAL: static memory; COIL__SHARED: struct coil__shared */
     uint8_t state; /* of the object's own kind */
     uint8_t flags;
     uint16_t spare;
 };
 
 #define COIL__IMMORTAL UINT32_MAX
+#define COIL__SHARED   (UINT32_MAX - 1)
+
+/* The few objects that several threads hold at a time: their references are counted here. */
+struct coil__shared {
+    struct coil__object object; /* .refs: COIL__SHARED */
+    atomic_uint count;
+};
 
 static inline void coil__object_init(struct coil__object *object, const struct coil__type *type)
 {
@@ -48,6 +58,24 @@ static inline void coil__object_init(struct coil__object *object, const struct c
     object->state = 0;
     object->flags = 0;
     object->spare = 0;
+}
+
+static inline void coil__shared_init(struct coil__shared *shared, const struct coil__type *type)
+{
+    coil__object_init(&shared->object, type);
+    shared->object.refs = COIL__SHARED;
+    atomic_init(&shared->count, 1);
+}
+
+static inline void coil__shared_ref(struct coil__shared *shared)
+{
+    atomic_fetch_add_explicit(&shared->count, 1, memory_order_relaxed);
+}
+
+static inline void coil__shared_unref(struct coil__shared *shared)
+{
+    if (atomic_fetch_sub_explicit(&shared->count, 1, memory_order_acq_rel) == 1)
+        shared->object.type->destroy(shared);
 }
 
 /* Inside the library references are counted without the checks of the public calls. */

@@ -771,31 +771,66 @@ TEST(group_of_one_is_its_error)
     coil_unref(two);
 }
 
-TESTS_MAIN(RUN(codes_have_names_and_texts), RUN(application_names_its_own_codes),
-           RUN(group_of_one_is_its_error),
-           RUN(every_code_of_the_table_is_named_and_no_two_are_alike),
-           RUN(codes_that_the_system_has_too_carry_its_number),
-           RUN(unknown_codes_are_errors_with_a_number),
-           RUN(raise_gives_the_code_back_and_leaves_a_record), RUN(raise_without_a_place_has_none),
-           RUN(empty_message_is_an_empty_text), RUN(message_as_long_as_it_likes),
-           RUN(message_may_quote_the_record_it_replaces),
-           RUN(code_without_a_record_is_an_error_too), RUN(last_code_is_the_newest_failure),
-           RUN(cleanup_that_fails_does_not_hide_the_first_error),
-           RUN(newest_record_of_a_code_explains_it), RUN(only_the_last_few_records_are_kept),
-           RUN(failure_without_an_explanation_is_not_explained_by_an_older_one),
-           RUN(record_that_is_held_outlives_the_chain), RUN(detail_is_zero_until_it_is_set),
-           RUN(exit_carries_its_status), RUN(reraise_brings_a_kept_record_back),
-           RUN(reraise_of_a_group_keeps_its_list), RUN(traceback_shows_the_way_up),
-           RUN(place_is_where_it_was_raised_not_where_it_passed),
-           RUN(try_passes_counts_and_leaves_with_codes),
-           RUN(long_way_up_keeps_the_innermost_places_and_counts_the_rest),
-           RUN(traceback_names_the_task), RUN(traceback_names_a_task_that_was_given_a_name),
-           RUN(causes_are_printed_first), RUN(cause_lives_as_long_as_what_it_explains),
-           RUN(cause_may_have_the_code_of_what_it_led_to), RUN(cause_without_a_record_is_no_cause),
-           RUN(group_lists_its_errors), RUN(group_in_a_group_is_indented),
-           RUN(group_of_many_members_keeps_all), RUN(group_without_memory_is_that),
-           RUN(raise_without_memory_keeps_the_code),
-           RUN(raise_without_memory_for_the_message_keeps_the_record),
-           RUN(reraise_without_memory_keeps_the_code), RUN(no_memory_is_always_explained),
-           RUN(tasks_have_records_of_their_own), RUN(threads_have_records_of_their_own),
-           RUN(kept_record_prints_as_a_current_one))
+TEST(record_for_another_thread_is_shared_with_nobody)
+{
+    /* Counts are not atomic: whatever two threads both refer to would be freed twice, or never. */
+    size_t before = coil_testing_alloc_count();
+    int rc = coil_raise(-EIO, "cable");
+    coil_error *cause = coil_ref(coil_error_current(rc)); /* somebody keeps it */
+    coil_raise_from(rc, -EPIPE, "broken");
+    coil_error *member = coil__errors_take(&coil__thread.errors, -EPIPE);
+    coil_raise_group(&member, 1, "all of them");
+    coil_unref(member);
+    coil_error *group = coil__errors_take(&coil__thread.errors, COIL_EGROUP);
+    coil_error_set_detail(member, 7);
+
+    coil_error *moved = coil__error_detach(group);
+    EXPECT(moved != group);
+    EXPECT_STR(coil_error_message(moved), "all of them");
+    coil_error *moved_member = coil_error_at(moved, 0);
+    EXPECT(moved_member != member);
+    EXPECT_INT(coil_error_detail(moved_member), 7);
+    EXPECT(coil_error_place(moved_member, NULL, NULL, NULL));
+    EXPECT(coil_error_cause(moved_member) != cause);
+    EXPECT_STR(coil_error_message(coil_error_cause(moved_member)), "cable");
+    EXPECT_PTR(coil__error_detach(moved), moved); /* this one is nobody else's */
+    for (long nth = 1; nth < 20; nth++) {
+        coil_testing_fail_alloc(nth);
+        coil_error *copy = coil__error_copy(moved);
+        bool failed = coil_testing_alloc_failed();
+        coil_testing_fail_alloc(0);
+        EXPECT_INT(copy == NULL, failed);
+        coil_unref(copy);
+    }
+    coil_unref(moved);
+    coil_unref(cause);
+    coil__errors_forget_thread();
+    EXPECT_INT(coil_testing_alloc_count(), before);
+}
+
+TESTS_MAIN(
+    RUN(codes_have_names_and_texts), RUN(application_names_its_own_codes),
+    RUN(group_of_one_is_its_error), RUN(every_code_of_the_table_is_named_and_no_two_are_alike),
+    RUN(codes_that_the_system_has_too_carry_its_number),
+    RUN(unknown_codes_are_errors_with_a_number), RUN(raise_gives_the_code_back_and_leaves_a_record),
+    RUN(raise_without_a_place_has_none), RUN(empty_message_is_an_empty_text),
+    RUN(message_as_long_as_it_likes), RUN(message_may_quote_the_record_it_replaces),
+    RUN(code_without_a_record_is_an_error_too), RUN(last_code_is_the_newest_failure),
+    RUN(cleanup_that_fails_does_not_hide_the_first_error), RUN(newest_record_of_a_code_explains_it),
+    RUN(only_the_last_few_records_are_kept),
+    RUN(failure_without_an_explanation_is_not_explained_by_an_older_one),
+    RUN(record_that_is_held_outlives_the_chain), RUN(detail_is_zero_until_it_is_set),
+    RUN(exit_carries_its_status), RUN(reraise_brings_a_kept_record_back),
+    RUN(reraise_of_a_group_keeps_its_list), RUN(traceback_shows_the_way_up),
+    RUN(place_is_where_it_was_raised_not_where_it_passed),
+    RUN(try_passes_counts_and_leaves_with_codes),
+    RUN(long_way_up_keeps_the_innermost_places_and_counts_the_rest), RUN(traceback_names_the_task),
+    RUN(traceback_names_a_task_that_was_given_a_name), RUN(causes_are_printed_first),
+    RUN(cause_lives_as_long_as_what_it_explains), RUN(cause_may_have_the_code_of_what_it_led_to),
+    RUN(cause_without_a_record_is_no_cause), RUN(group_lists_its_errors),
+    RUN(group_in_a_group_is_indented), RUN(group_of_many_members_keeps_all),
+    RUN(group_without_memory_is_that), RUN(raise_without_memory_keeps_the_code),
+    RUN(raise_without_memory_for_the_message_keeps_the_record),
+    RUN(reraise_without_memory_keeps_the_code), RUN(no_memory_is_always_explained),
+    RUN(tasks_have_records_of_their_own), RUN(threads_have_records_of_their_own),
+    RUN(kept_record_prints_as_a_current_one), RUN(record_for_another_thread_is_shared_with_nobody))
