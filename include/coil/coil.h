@@ -37,6 +37,7 @@
 #include <coil/sock.h>
 #include <coil/transport.h>
 #include <coil/tls.h>
+#include <coil/executor.h>
 #include <coil/run.h>
 #include <coil/debug.h>
 

@@ -150,13 +150,18 @@ coil_context **coil__context_slot(void)
     return &coil__thread.context;
 }
 
+int coil__context_copy_of(const coil_context *context, coil_context **copy_out)
+{
+    *copy_out = NULL;
+    if (!context || !context->map)
+        return 0;
+    *copy_out = context_make(context->map);
+    return *copy_out ? 0 : COIL_ENOMEM;
+}
+
 int coil__context_inherit_used(coil_context **copy_out)
 {
-    coil_context *current = *coil__context_slot();
-    if (!current || !current->map)
-        return 0;
-    *copy_out = context_make(current->map);
-    return *copy_out ? 0 : COIL_ENOMEM;
+    return coil__context_copy_of(*coil__context_slot(), copy_out);
 }
 
 coil_context *coil__context_materialise(coil_context **slot)

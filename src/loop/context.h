@@ -40,6 +40,9 @@ static inline int coil__context_inherit(coil_context **copy_out)
     return COIL_UNLIKELY(used) ? coil__context_inherit_used(copy_out) : 0;
 }
 
+/* A copy of a context, for something that runs in it later: NULL where it is empty. 0 or COIL_ENOMEM. */
+int coil__context_copy_of(const coil_context *context, coil_context **copy_out);
+
 /* The context in a slot, made if it is NULL. NULL when there is no memory. */
 coil_context *coil__context_materialise(coil_context **slot);
 

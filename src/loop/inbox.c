@@ -45,7 +45,10 @@ int coil__inbox_init(struct coil__inbox *inbox)
     atomic_init(&inbox->tail, segment);
     atomic_init(&inbox->wakers, 0);
     inbox->spares = NULL;
+    inbox->late = NULL;
+    inbox->late_end = &inbox->late;
     inbox->closed = false;
+    atomic_init(&inbox->has_late, false);
     pthread_mutex_init(&inbox->growing, NULL); /* with default attributes it cannot fail here */
     return 0;
 }
@@ -130,6 +133,23 @@ int coil_call_soon_threadsafe(coil_loop *loop, coil_callback fn, void *arg)
     return coil_call_soon_threadsafe_with(loop, fn, arg, NULL);
 }
 
+/* context is consumed on success. */
+static int post(coil_loop *loop, coil_callback fn, void *arg, void (*release)(void *arg),
+                coil_context *context)
+{
+    int rc = 0;
+    struct coil__post *slot = claim(&loop->inbox, &rc);
+    if (COIL_UNLIKELY(!slot))
+        return rc;
+    slot->arg = arg;
+    slot->release = release;
+    slot->context = context;
+    atomic_store(&slot->fn, fn);
+    if (atomic_load(&loop->sleeping))
+        wake(loop);
+    return 0;
+}
+
 int coil_call_soon_threadsafe_with(coil_loop *loop, coil_callback fn, void *arg,
                                    const coil_call_options *options)
 {
@@ -141,18 +161,72 @@ int coil_call_soon_threadsafe_with(coil_loop *loop, coil_callback fn, void *arg,
     int rc = coil__context_for(options, &context);
     if (COIL_UNLIKELY(rc < 0))
         return rc;
-    struct coil__post *post = claim(&loop->inbox, &rc);
-    if (COIL_UNLIKELY(!post)) {
+    rc = post(loop, fn, arg, options ? options->release : NULL, context);
+    if (COIL_UNLIKELY(rc < 0)) {
         coil_unref(context);
         return rc == COIL_ECLOSED ? coil__fail(rc, "the loop is closed") : coil__fail_plain(rc);
     }
-    post->arg = arg;
-    post->release = options ? options->release : NULL;
-    post->context = context;
-    atomic_store(&post->fn, fn);
-    if (atomic_load(&loop->sleeping))
-        wake(loop);
     return 0;
+}
+
+/* ---- what must not be lost ---------------------------------------------------------------------- */
+
+static void run_late(struct coil__ready *ready)
+{
+    struct coil__late *late = COIL__CONTAINER(ready, struct coil__late, ready);
+    void (*release)(void *arg) = late->release;
+    void *arg = late->arg;
+    if (!late->loop->closed)
+        (void)late->fn(arg); /* has nobody to tell of an error */
+    release(arg);
+}
+
+/* There is no segment for it, and no memory for one: it waits in a list of its own. */
+static int keep_late(struct coil__inbox *inbox, struct coil__late *late)
+{
+    pthread_mutex_lock(&inbox->growing);
+    bool closed = inbox->closed;
+    if (!closed) {
+        late->next = NULL;
+        *inbox->late_end = late;
+        inbox->late_end = &late->next;
+        atomic_store(&inbox->has_late, true);
+    }
+    pthread_mutex_unlock(&inbox->growing);
+    return closed ? COIL_ECLOSED : 0;
+}
+
+int coil__inbox_post_late(struct coil__late *late)
+{
+    coil_loop *loop = late->loop;
+    late->ready.run = run_late;
+    if (coil__thread.loop == loop) {
+        if (loop->closed)
+            return COIL_ECLOSED;
+        coil__loop_push(loop, &late->ready);
+        return 0;
+    }
+    coil__loop_hold(
+        loop); /* what is posted may be over, and the sender's own hold with it, before we are */
+    int rc = post(loop, late->fn, late->arg, late->release, NULL);
+    if (COIL_UNLIKELY(rc == COIL_ENOMEM)) {
+        rc = keep_late(&loop->inbox, late);
+        if (rc == 0 && atomic_load(&loop->sleeping))
+            wake(loop);
+    }
+    coil__loop_let_go(loop);
+    return rc;
+}
+
+static struct coil__late *take_late(struct coil__inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->growing);
+    struct coil__late *late = inbox->late;
+    inbox->late = NULL;
+    inbox->late_end = &inbox->late;
+    atomic_store(&inbox->has_late, false);
+    pthread_mutex_unlock(&inbox->growing);
+    return late;
 }
 
 /* ---- taking ------------------------------------------------------------------------------------- */
@@ -204,6 +278,9 @@ void coil__inbox_drain(coil_loop *loop)
         coil__loop_push(loop, &handle->timer.ready);
         take(inbox);
     }
+    if (COIL_UNLIKELY(atomic_load_explicit(&inbox->has_late, memory_order_relaxed)))
+        for (struct coil__late *late = take_late(inbox); late; late = late->next)
+            coil__loop_push(loop, &late->ready);
 }
 
 /* Waits for the sender who has claimed the slot. */
@@ -240,6 +317,10 @@ void coil__inbox_shut(coil_loop *loop)
         await_post(inbox->first);
         if (oldest(inbox))
             drop(inbox);
+    }
+    for (struct coil__late *late = take_late(inbox), *next; late; late = next) {
+        next = late->next;
+        late->release(late->arg);
     }
     atomic_store(&loop->sleeping, false);
     while (atomic_load(&inbox->wakers) > 0)

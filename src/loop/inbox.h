@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <coil/loop.h>
+#include "loop/ready.h"
 
 enum {
     COIL__SEGMENT_POSTS = 254, /* with the link and the rest a segment fills 8 KiB */
@@ -18,6 +19,16 @@ struct coil__post {
     void *arg;
     void (*release)(void *arg);
     coil_context *context;
+};
+
+/* A call that must not be lost for want of memory: lies in its sender's. */
+struct coil__late {
+    coil_callback fn; /* the library's own: runs no user code */
+    void *arg;
+    void (*release)(void *arg); /* called when fn has run, or never will: the memory may go then */
+    coil_loop *loop;
+    struct coil__ready ready;
+    struct coil__late *next;
 };
 
 struct coil__segment {
@@ -34,7 +45,9 @@ struct coil__inbox {
     atomic_int wakers;                    /* senders that are about to use the backend */
     pthread_mutex_t growing;      /* guards what follows, and putting a segment behind the tail */
     struct coil__segment *spares; /* emptied; kept for the next that are needed */
+    struct coil__late *late, **late_end; /* for which there was no segment; in order */
     bool closed;
+    atomic_bool has_late;
 };
 
 int coil__inbox_init(struct coil__inbox *inbox);
@@ -49,8 +62,13 @@ static inline bool coil__inbox_pending(const struct coil__inbox *inbox)
 /* The last look before sleeping, after loop->sleeping has been set: see inbox.c for the order. */
 static inline bool coil__inbox_pending_at_last(const struct coil__inbox *inbox)
 {
-    return atomic_load(&inbox->first->fn) != NULL;
+    return atomic_load(&inbox->first->fn) != NULL || atomic_load(&inbox->has_late);
 }
+
+/* coil_call_soon_threadsafe for the library: in order with what the calling thread has posted before, and
+ * fails only with COIL_ECLOSED (nothing is released then). The caller sees to it that the loop's memory
+ * stays (coil__loop_hold). Any thread. */
+int coil__inbox_post_late(struct coil__late *late);
 
 /* Queues what other threads have posted. What there is no memory for stays for the next time. */
 void coil__inbox_drain(coil_loop *loop);

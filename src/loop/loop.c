@@ -288,6 +288,13 @@ static void loop_destroy(void *object)
         if (--loop->object.refs > 0)
             return; /* somebody's future keeps it */
     }
+    coil__loop_let_go(loop);
+}
+
+void coil__loop_let_go(coil_loop *loop)
+{
+    if (atomic_fetch_sub_explicit(&loop->holds, 1, memory_order_acq_rel) > 1)
+        return;
     coil__inbox_fini(&loop->inbox);
     coil__free(loop);
 }
@@ -315,6 +322,7 @@ coil_loop *coil_new_event_loop(void)
         return NULL;
     }
     coil__object_init(&loop->object, &loop_type);
+    atomic_init(&loop->holds, 1);
     loop->made_at = __builtin_return_address(0);
     coil__queue_init(&loop->next);
     coil__timer_heap_init(&loop->timers);
@@ -325,6 +333,7 @@ coil_loop *coil_new_event_loop(void)
     coil__list_init(&loop->transports);
     coil__list_init(&loop->servers);
     loop->buffer_budget = SIZE_MAX;
+    coil__list_init(&loop->bridges);
     coil__list_init(&loop->tracers);
     coil__stack_pool_init(&loop->stacks);
     coil__cache_init(&loop->cache);
@@ -365,6 +374,7 @@ int coil_loop_close(coil_loop *loop)
     }
     coil__loop_close_tasks(loop);
     coil__loop_drop_ready(loop);
+    coil__loop_close_threads(loop);
     coil__watchers_close(loop);
     coil__loop_close_transports(loop);
     while (loop->backend->ops->pending(loop->backend) > 0)

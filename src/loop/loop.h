@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <coil/loop.h>
 #include <coil/debug.h>
+#include <coil/executor.h>
 #include <coil/task.h>
 #include "base/cache.h"
 #include "base/list.h"
@@ -54,6 +55,7 @@ struct coil_loop {
     int turns_left;            /* before the next poll */
     void *sp;                  /* the loop's own stack, while a task runs */
     struct coil__inbox inbox;  /* from other threads */
+    atomic_uint holds; /* of its memory: the references' together, and each of coil__loop_hold's */
 
     struct coil__timer_heap timers;
     struct coil__backend *backend;
@@ -98,6 +100,11 @@ struct coil_loop {
     struct coil__link servers;      /* that are not closed yet */
     void *read_buffer;              /* for pushed data, one call at a time; NULL: not needed yet */
     size_t buffered, buffer_budget; /* bytes of the io layer's buffers */
+
+    /* Threads. */
+    struct coil__link bridges; /* futures that a thread will complete */
+    coil_executor *executor;   /* the default one: one reference; NULL before the first use */
+    bool executor_shut;        /* no further one is made */
 
     /* Around. */
     struct coil__cache cache;
@@ -178,6 +185,13 @@ void coil__loop_leave(coil_loop *loop, int code, coil_error *error);
 struct coil__thread coil__loop_enter(coil_loop *loop);
 void coil__loop_exit(struct coil__thread old);
 
+/* Keeps a loop's memory, so that any thread may post to it: to no effect, once it is closed. Any thread. */
+static inline void coil__loop_hold(coil_loop *loop)
+{
+    atomic_fetch_add_explicit(&loop->holds, 1, memory_order_relaxed);
+}
+void coil__loop_let_go(coil_loop *loop);
+
 /* ---- implemented by the tasks layer ------------------------------------------------------------- */
 
 /* Runs a task's step, from the loop's own stack, and those it hands over to. */
@@ -196,6 +210,11 @@ void coil__loop_close_generators(coil_loop *loop);
 
 /* Reports and ends every server and transport that is left, once no task is. */
 void coil__loop_close_transports(coil_loop *loop);
+
+/* Shuts down the running loop's default executor, as run does at its end. Suspends. */
+int coil__loop_shut_down_executor(void);
+/* Lets go of all that threads still do for a loop that is being closed. */
+void coil__loop_close_threads(coil_loop *loop);
 
 /* ---- handles ------------------------------------------------------------------------------------ */
 

@@ -289,7 +289,7 @@ static int cancel_all_tasks(coil_loop *loop)
 }
 
 /* asyncio ends a run with two more coroutines, each in a task of its own. What is still queued runs
- * meanwhile, so they run here as well. There is no executor to shut down yet. */
+ * meanwhile, so they run here as well. */
 static int shut_down_generators(void *args, coil_value *coil_result)
 {
     (void)args;
@@ -297,16 +297,16 @@ static int shut_down_generators(void *args, coil_value *coil_result)
     return coil_shutdown_asyncgens();
 }
 
-static int shut_down_nothing(void *args, coil_value *coil_result)
+static int shut_down_executor(void *args, coil_value *coil_result)
 {
     (void)args;
     (void)coil_result;
-    return 0;
+    return coil__loop_shut_down_executor();
 }
 
 static const coil_coro_type shutdown_asyncgens = { "shutdown_asyncgens", shut_down_generators,
                                                    __FILE__, __LINE__, NULL };
-static const coil_coro_type shutdown_executor = { "shutdown_default_executor", shut_down_nothing,
+static const coil_coro_type shutdown_executor = { "shutdown_default_executor", shut_down_executor,
                                                   __FILE__, __LINE__, NULL };
 
 int coil__run_shutdown(coil_loop *loop)

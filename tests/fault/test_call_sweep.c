@@ -71,6 +71,7 @@ static const struct failure failures[] = {
     { CALL_GETSOCKOPT, ENOBUFS, 0 },
     { CALL_FCNTL, EBADF, 0 },
     { CALL_SIGACTION, EINVAL, INVISIBLE | ALL },
+    { CALL_PTHREAD_CREATE, EAGAIN, 0 },
     { CALL_SIGALTSTACK, ENOMEM, INVISIBLE },
     { CALL_SIGALTSTACK, EPERM, INVISIBLE | ALL },
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -39,6 +40,7 @@ const char *const wrapped_call_names[CALLS] = {
     [CALL_FCNTL] = "fcntl",
     [CALL_SIGACTION] = "sigaction",
     [CALL_SIGALTSTACK] = "sigaltstack",
+    [CALL_PTHREAD_CREATE] = "pthread_create",
 };
 
 /* ---- orders ------------------------------------------------------------------------------------- */
@@ -191,4 +193,15 @@ long __wrap_syscall(long number, ...)
         return -1;
 #endif
     return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*body)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*body)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*body)(void *), void *arg)
+{
+    return fails(CALL_PTHREAD_CREATE) ? errno
+                                      : __real_pthread_create(thread, attributes, body, arg);
 }

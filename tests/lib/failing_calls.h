@@ -32,6 +32,7 @@ enum wrapped_call {
     CALL_FCNTL,
     CALL_SIGACTION,
     CALL_SIGALTSTACK,
+    CALL_PTHREAD_CREATE,
     CALLS
 };
 

@@ -1120,6 +1120,65 @@ static int run_closed(coil_loop *loop)
 
 /* ---- all of them -------------------------------------------------------------------------------- */
 
+/* ---- threads that work for the loop --------------------------------------------------------------- */
+
+static int give_token(void *arg, coil_value *result_out)
+{
+    *result_out = token_value(token_number(coil_pointer(arg)));
+    return 0;
+}
+
+COIL_JOB(failing_job, (int, code))
+{
+    return coil_raise(code, "in a thread");
+}
+
+static coil_job *token_job(int number)
+{
+    return coil_job_call(give_token, token_new(number), token_drop);
+}
+
+COIL_ASYNC0(in_the_default_executor)
+{
+    coil_value value;
+    COIL_TRY(coil_to_thread(token_job(1), &value));
+    EXPECT_INT(token_number(value), 1);
+    coil_value_clear(&value);
+    COIL_TRY(expect_code(coil_to_thread(failing_job(-EPIPE), NULL), -EPIPE));
+    COIL_TRY(coil_await(coil_to_thread_coro(token_job(2)), NULL));
+    return coil_shutdown_default_executor(COIL_NO_TIMEOUT);
+}
+
+COIL_ASYNC(in_a_pool, (coil_executor *, pool))
+{
+    coil_future *future = coil_run_in_executor(NULL, pool, token_job(3));
+    int rc = coil_await(future, NULL);
+    coil_unref(future);
+    coil_concurrent_future *source = rc == 0 ? coil_executor_submit(pool, token_job(4)) : NULL;
+    future = source ? coil_wrap_future(source, NULL) : NULL;
+    rc = future ? coil_await(future, NULL) : coil_error_last();
+    coil_unref(future);
+    coil_unref(source);
+    return rc;
+}
+
+COIL_ASYNC0(executors_main)
+{
+    COIL_TRY(coil_await(in_the_default_executor(), NULL));
+    coil_executor *pool = coil_thread_pool_executor_new(NULL);
+    if (!pool)
+        return coil_error_last();
+    int rc = coil_await(in_a_pool(pool), NULL);
+    int shut = coil_executor_shutdown(pool, COIL_NO_TIMEOUT, false);
+    coil_unref(pool);
+    return rc < 0 ? rc : shut;
+}
+
+static int run_executors(coil_loop *loop)
+{
+    return coil_run_until_complete(loop, executors_main(), NULL);
+}
+
 const struct program programs[] = {
     { "tasks", run_tasks, 0 },
     { "gathers", run_gathers, 0 },
@@ -1133,6 +1192,7 @@ const struct program programs[] = {
     { "datagrams", run_datagrams, PROGRAM_REAL_CLOCK },
     { "joined thread", run_joined_thread, 0 },
     { "thread wakes", run_thread_wakes, PROGRAM_REAL_CLOCK | PROGRAM_THREADS },
+    { "executors", run_executors, 0 },
     { "run with leftovers", run_with_leftovers, 0 },
     { "runner", run_runner, 0 },
     { "exit", run_exit, 0 },

@@ -78,7 +78,7 @@ static inline coil_value counted(void)
 /* ---- running ------------------------------------------------------------------------------------ */
 
 enum {
-    STEPS_EVENTS = COIL_EVENT_ACCEPT_FAILED + 1
+    STEPS_EVENTS = COIL_EVENT_EXECUTOR_STUCK + 1
 };
 
 /* What the loops that steps_loop has made reported, by coil_event_kind. */

@@ -350,10 +350,88 @@ TEST(call_that_meets_the_close_is_dropped_or_refused)
     EXPECT_INT(coil_testing_alloc_count(), before);
 }
 
+/* ---- what must not be lost ------------------------------------------------------------------- */
+
+static int late_runs, late_releases;
+
+static int run_late_call(void *arg)
+{
+    late_runs = late_runs * 10 + (int)(intptr_t)arg;
+    if ((intptr_t)arg == 3)
+        coil_loop_stop(NULL);
+    return 0;
+}
+
+static void release_late_call(void *arg)
+{
+    (void)arg;
+    late_releases++;
+}
+
+static struct coil__late late_calls[3];
+
+/* Fills the segment, and then has no memory for another: from a thread, as it would be. */
+static void *post_late_calls(void *arg)
+{
+    coil_loop *loop = arg;
+    static int counted;
+    for (int i = 0; i < COIL__SEGMENT_POSTS; i++)
+        EXPECT_INT(coil_call_soon_threadsafe(loop, count, &counted), 0);
+    for (int i = 0; i < 3; i++) {
+        late_calls[i] = (struct coil__late){ .fn = run_late_call,
+                                             .arg = (void *)(intptr_t)(i + 1),
+                                             .release = release_late_call,
+                                             .loop = loop };
+        coil_testing_fail_alloc(1);
+        EXPECT_INT(coil__inbox_post_late(&late_calls[i]), 0);
+        EXPECT(coil_testing_alloc_failed());
+        coil_testing_fail_alloc(0);
+    }
+    return NULL;
+}
+
+static coil_loop *loop_with_late_calls(void)
+{
+    pthread_t thread;
+    coil_loop *loop = coil_new_event_loop();
+    late_runs = late_releases = 0;
+    if (EXPECT(pthread_create(&thread, NULL, post_late_calls, loop) == 0))
+        pthread_join(thread, NULL);
+    return loop;
+}
+
+TEST(result_of_a_thread_arrives_although_there_is_no_memory_to_post_it)
+{
+    size_t before = coil_testing_alloc_count();
+    coil_loop *loop = loop_with_late_calls();
+    EXPECT_INT(coil_run_forever(loop), 0);
+    EXPECT_INT(late_runs, 123);
+    EXPECT_INT(late_releases, 3);
+    end(loop);
+    EXPECT_INT(coil_testing_alloc_count(), before);
+}
+
+TEST(result_that_comes_too_late_is_released_when_the_loop_is_closed)
+{
+    size_t before = coil_testing_alloc_count();
+    coil_loop *loop = loop_with_late_calls();
+    coil__loop_hold(loop);
+    end(loop);
+    EXPECT_INT(late_runs, 0);
+    EXPECT_INT(late_releases, 3);
+    EXPECT_INT(coil__inbox_post_late(&late_calls[0]), COIL_ECLOSED);
+    EXPECT_INT(late_releases, 3);
+    coil__loop_let_go(loop);
+    coil__errors_forget_thread();
+    EXPECT_INT(coil_testing_alloc_count(), before);
+}
+
 TESTS_MAIN(RUN(calls_of_one_thread_keep_their_order_and_none_is_lost),
            RUN(loop_that_sleeps_is_woken_every_time), RUN(loops_own_thread_may_send_too),
            RUN(call_before_the_run_is_kept), RUN(release_follows_the_callback_or_the_loops_end),
            RUN(call_without_memory_is_refused), RUN(emptied_segments_are_used_again),
            RUN(posts_are_taken_later_when_there_is_no_memory_for_handles),
            RUN(call_carries_the_senders_context),
-           RUN(call_that_meets_the_close_is_dropped_or_refused))
+           RUN(call_that_meets_the_close_is_dropped_or_refused),
+           RUN(result_of_a_thread_arrives_although_there_is_no_memory_to_post_it),
+           RUN(result_that_comes_too_late_is_released_when_the_loop_is_closed))
