@@ -588,6 +588,48 @@ COIL_ASYNC(gen_items, (long, count))
     return rc == 0 && sum != count * (count - 1) / 2 ? COIL_ERUNTIME : rc;
 }
 
+/* ---- executor ------------------------------------------------------------------------------------- */
+
+static int idle_job(void *arg, coil_value *result_out)
+{
+    (void)arg;
+    (void)result_out;
+    return 0;
+}
+
+/* One at a time: there and back, with both sides asleep in between. */
+COIL_ASYNC(executor_roundtrip, (long, count))
+{
+    COIL_TRY(coil_to_thread(coil_job_call(idle_job, NULL, NULL), NULL)); /* starts the thread */
+    uint64_t begin_ns = wall_ns();
+
+    for (long i = 0; i < count; i++)
+        COIL_TRY(coil_to_thread(coil_job_call(idle_job, NULL, NULL), NULL));
+    result_ns("executor", "roundtrip", begin_ns, (double)count);
+    return 0;
+}
+
+/* Many at a time, through four threads, as libuv has them. */
+COIL_ASYNC(executor_batch, (long, count))
+{
+    static coil_future *futures[BATCH];
+    coil_thread_pool_options options = COIL_THREAD_POOL_OPTIONS_INIT;
+
+    options.max_workers = 4;
+    coil_executor *pool = coil_thread_pool_executor_new(&options);
+    uint64_t begin_ns = wall_ns();
+    for (long done = 0; done < count; done += BATCH) {
+        for (int i = 0; i < BATCH; i++)
+            futures[i] = coil_run_in_executor(NULL, pool, coil_job_call(idle_job, NULL, NULL));
+        for (int i = 0; i < BATCH; i++)
+            COIL_TRY(join(futures[i]));
+    }
+    result_ns("executor", "batch1000", begin_ns, (double)count);
+    COIL_TRY(coil_executor_shutdown(pool, COIL_NO_TIMEOUT, false));
+    coil_unref(pool);
+    return 0;
+}
+
 /* ---- queues and locks ----------------------------------------------------------------------------- */
 
 COIL_ASYNC(producer, (coil_queue *, queue), (long, count))
@@ -693,6 +735,8 @@ RUNS(lock_100)
 RUNS(xthread_roundtrip)
 RUNS(xthread_flood)
 RUNS(xthread_own)
+RUNS(executor_roundtrip)
+RUNS(executor_batch)
 
 static const struct workload workloads[] = {
     { "yield_same", "yield", 2000000, run_yield_same },
@@ -718,6 +762,8 @@ static const struct workload workloads[] = {
     { "xthread_roundtrip", "xthread", 100000, run_xthread_roundtrip },
     { "xthread_flood", "xthread", 2000000, run_xthread_flood },
     { "xthread_own", "xthread", 2000000, run_xthread_own },
+    { "executor_roundtrip", "executor", 100000, run_executor_roundtrip },
+    { "executor_batch", "executor", 500000, run_executor_batch },
 };
 
 int main(int argc, char **argv)

@@ -175,10 +175,66 @@ static int post_throughput(long count)
     return 0;
 }
 
+/* ---- executor ------------------------------------------------------------------------------------- */
+
+static void do_nothing(UNUSED uv_work_t *work)
+{
+}
+
+static void work_done(uv_work_t *work, UNUSED int status)
+{
+    if (++calls < calls_wanted)
+        uv_queue_work(uv_default_loop(), work, do_nothing, work_done);
+}
+
+static int executor_roundtrip(long count)
+{
+    uv_work_t work;
+    uv_loop_t *loop = uv_default_loop();
+
+    calls_wanted = 1;
+    uv_queue_work(loop, &work, do_nothing, work_done); /* starts the threads */
+    uv_run(loop, UV_RUN_DEFAULT);
+    calls = 0;
+    calls_wanted = count;
+    uint64_t begin_ns = wall_ns();
+    uv_queue_work(loop, &work, do_nothing, work_done);
+    uv_run(loop, UV_RUN_DEFAULT);
+    result_ns("executor", "roundtrip", begin_ns, (double)count);
+    return 0;
+}
+
+static void count_work(UNUSED uv_work_t *work, UNUSED int status)
+{
+    calls++;
+}
+
+static int executor_batch(long count)
+{
+    enum {
+        BATCH = 1000
+    };
+    static uv_work_t work[BATCH];
+    uv_loop_t *loop = uv_default_loop();
+    uint64_t begin_ns = wall_ns();
+
+    for (long done = 0; done < count; done += BATCH) {
+        for (int i = 0; i < BATCH; i++)
+            uv_queue_work(loop, &work[i], do_nothing, count_work);
+        uv_run(loop, UV_RUN_DEFAULT);
+    }
+    result_ns("executor", "batch1000", begin_ns, (double)count);
+    return calls != count;
+}
+
 static const struct workload workloads[] = {
-    { "idle_turns", "yield", 2000000, idle_turns },  { "add_cancel", "timer", 5000000, add_cancel },
-    { "million", "sleepers", 1000000, sleepers },    { "roundtrip", "xthread", 100000, roundtrip },
+    { "idle_turns", "yield", 2000000, idle_turns },
+    { "add_cancel", "timer", 5000000, add_cancel },
+    { "million", "sleepers", 1000000, sleepers },
+    { "roundtrip", "xthread", 100000, roundtrip },
     { "post", "xthread", 2000000, post_throughput },
+    { "executor_roundtrip", "executor", 100000, executor_roundtrip },
+    { "executor_batch", "executor", 500000, executor_batch },
 };
 
 int main(int argc, char **argv)
