@@ -521,10 +521,10 @@ TEST(nothing_is_left_wherever_the_await_of_a_job_is_disturbed)
 {
     reset();
     coil_explore_options options = COIL_EXPLORE_OPTIONS_INIT;
-    EXPECT_INT(coil_testing_explore(&options, make_explored, NULL), 0);
+    EXPECT_INT(coil_testing_explore(make_explored, NULL, &options), 0);
     /* Closing a loop does not wait for its default executor, so what that holds cannot be counted. */
     options.modes = COIL_EXPLORE_ALL & ~(unsigned)COIL_EXPLORE_CLOSE;
-    EXPECT_INT(coil_testing_explore(&options, make_explored, &options), 0);
+    EXPECT_INT(coil_testing_explore(make_explored, &options, &options), 0);
 }
 
 TESTS_MAIN(RUN(result_of_a_thread_comes_to_whoever_awaits_it),
