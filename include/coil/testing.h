@@ -19,6 +19,7 @@
 
 #include <stdio.h>
 #include <coil/base.h>
+#include <coil/transport.h>
 
 COIL_BEGIN_DECLS
 
@@ -113,6 +114,68 @@ COIL_API bool coil_testing_alloc_failed(void);
  * Since     0.1
  */
 COIL_API COIL_ANY_THREAD size_t coil_testing_alloc_count(void);
+
+/* ---- a network in memory ------------------------------------------------------------------------
+ *
+ *     coil_testing_link link = COIL_TESTING_LINK_INIT;
+ *     link.seed = 7;
+ *     link.delay_max = 0.2;
+ *     link.piece_max = 3;
+ *     coil_transport *ends[2];
+ *     COIL_TRY(coil_testing_connect(&link, &client_protocol, client, &server_protocol, server, ends));
+ *
+ * Two transports, and between them a line that is slow, delivers in small portions, loses its peer or resets the
+ * connection, as its settings and a seed say: on a virtual clock every run is the same one. */
+
+/* The line. Each direction is treated alike, and by itself. */
+typedef struct coil_testing_link {
+    size_t size;                 /* sizeof(coil_testing_link) */
+    uint64_t seed;               /* of delays and portions */
+    double delay_min, delay_max; /* seconds that each portion is under way; their order is kept */
+    size_t piece_max;   /* bytes that one read gives at most, from 1 on; 0: all that is there */
+    size_t room;        /* bytes that the line holds before a writer has to keep them; 0: 64 KiB */
+    size_t cut_after;   /* bytes after which nothing arrives any more; 0: never */
+    size_t reset_after; /* bytes after which both ends fail with -ECONNRESET; 0: never */
+} coil_testing_link;
+#define COIL_TESTING_LINK_INIT                                                                     \
+    {                                                                                              \
+        sizeof(coil_testing_link), 0, 0, 0, 0, 0, 0, 0                                             \
+    }
+
+/**
+ * Connects two protocols by a line in memory.
+ *
+ * @param link      copied; NULL: a line without delay and faults
+ * @param protocol_a, protocol_b  borrowed as long as the connection stands
+ * @param arg_a, arg_b            as for coil_create_connection_sock
+ * @param ends_out  receives one reference to each end
+ *
+ * Returns   0, or COIL_EINVAL (delay_max is less than delay_min, or one is negative), COIL_ENOTASK,
+ *           COIL_ECANCELED, COIL_ENOMEM, what a protocol's create returned
+ * Suspends  until connection_made of both was called
+ * Cancel    both ends are aborted
+ * Thread    the loop's, in a task
+ * Python    none
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_testing_connect(COIL_NULLABLE const coil_testing_link *link, const coil_protocol *protocol_a,
+                     void *arg_a, const coil_protocol *protocol_b, void *arg_b,
+                     coil_transport *ends_out[2]);
+
+/**
+ * Cuts the line of an end made by coil_testing_connect: what is sent from now on, by either side, never arrives,
+ * and nobody is told. Or resets it: both ends fail with -ECONNRESET, after the line's delay.
+ *
+ * @param end  of another kind, or lost: nothing happens
+ *
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none
+ * Since     0.1
+ */
+COIL_API void coil_testing_cut(coil_transport *end);
+COIL_API void coil_testing_reset(coil_transport *end);
 
 /* ---- every point, once ------------------------------------------------------------------------- */
 

@@ -328,16 +328,15 @@ static void look(struct coil__call *call)
     self->look_queued = false;
     if (self->base.loop)
         advance(self);
-    coil__unref(&self->base.object);
 }
 
-/* OpenSSL may have more than the last event brought, and nothing below will tell of it again. */
+/* OpenSSL may have more than the last event brought, and nothing below will tell of it again. The entry holds no
+ * reference: connection_lost is queued behind it, if at all. */
 static void look_soon(struct tls_transport *self)
 {
-    if (self->look_queued)
+    if (self->look_queued || (self->base.flags & COIL__TRANSPORT_LOSING))
         return;
     self->look_queued = true;
-    coil__ref(&self->base.object);
     coil__loop_push(self->base.loop, &self->look.ready);
 }
 

@@ -464,10 +464,122 @@ TEST(an_upgrade_that_fails_ends_the_connection)
     contexts_free();
 }
 
+/* Begins a TLS transport for a lower one that is still to be made. */
+static int begin_above(coil_tls_context *context, const char *name, struct end *end,
+                       coil_transport **transport_out, void **below_out)
+{
+    coil_tls_options options = COIL_TLS_OPTIONS_INIT;
+    options.server_hostname = name;
+    end_init(end);
+    COIL_TRY(coil__tls_transport_begin(context, &options, 0, coil_get_running_loop(),
+                                       &notes_protocol, end, transport_out, below_out));
+    coil_ref(*transport_out);
+    return 0;
+}
+
+static int wait_made(const struct end *end, coil_transport *tls)
+{
+    if (end->made)
+        return 0;
+    return coil_transport_is_closing(tls) ? COIL_ECLOSED : coil__transport_wait_made(tls);
+}
+
+/* The same as connect_pair, over a line in memory. */
+static int connect_over(struct pair *pair, const coil_testing_link *link)
+{
+    coil_transport *lower[2];
+    void *below[2];
+    COIL_TRY(begin_above(server_context, NULL, &pair->server, &pair->server_tls, &below[0]));
+    int rc = begin_above(client_context, "good.test", &pair->client, &pair->client_tls, &below[1]);
+    if (rc < 0) {
+        coil__tls_transport_undo(pair->server_tls);
+        coil_unref(pair->server_tls);
+        return rc;
+    }
+    rc = coil_testing_connect(link, &coil__tls_lower_protocol, below[0], &coil__tls_lower_protocol,
+                              below[1], lower);
+    if (rc == 0) {
+        coil_unref(lower[0]);
+        coil_unref(lower[1]);
+    }
+    if (rc == 0)
+        rc = wait_made(&pair->client, pair->client_tls);
+    if (rc == 0)
+        rc = wait_made(&pair->server, pair->server_tls);
+    if (rc == 0)
+        return 0;
+    coil_transport_abort(pair->client_tls);
+    coil_transport_abort(pair->server_tls);
+    coil_unref(pair->client_tls);
+    coil_unref(pair->server_tls);
+    return rc;
+}
+
+COIL_ASYNC0(talks_over_a_bad_line)
+{
+    struct pair pair;
+    coil_testing_link link = COIL_TESTING_LINK_INIT;
+    link.seed = 5;
+    link.piece_max = 7;
+    link.delay_max = 0.1;
+    link.room = 100;
+    COIL_TRY(connect_over(&pair, &link));
+    pair.server.echoes = true;
+    static char data[50000];
+    int rc = coil_transport_write(pair.client_tls, data, sizeof data);
+    if (rc == 0)
+        rc = wait_received(&pair.client, sizeof data);
+    EXPECT_INT(pair.client.received, sizeof data);
+    COIL_TRY(rc);
+    return end_pair(&pair);
+}
+
+/* Records are cut anywhere. */
+TEST(records_survive_a_line_that_delivers_in_crumbs)
+{
+    contexts_new();
+    EXPECT_RUN(talks_over_a_bad_line(), 0);
+    contexts_free();
+}
+
+COIL_ASYNC0(is_disturbed)
+{
+    struct pair pair;
+    COIL_TRY(connect_over(&pair, NULL));
+    pair.server.echoes = true;
+    int rc = coil_transport_write(pair.client_tls, "hello", 5);
+    if (rc == 0)
+        rc = wait_received(&pair.client, 5);
+    coil_transport_close(pair.client_tls);
+    if (rc == 0)
+        rc = wait_lost(&pair.server);
+    coil_transport_abort(pair.client_tls);
+    coil_transport_abort(pair.server_tls);
+    coil_unref(pair.client_tls);
+    coil_unref(pair.server_tls);
+    return rc;
+}
+
+static coil_coro *explored(void *arg)
+{
+    (void)arg;
+    return is_disturbed();
+}
+
+/* Each point of a session: cancelled, timed out, out of memory, the loop closed. */
+TEST(a_session_leaks_nothing_wherever_it_is_disturbed)
+{
+    contexts_new();
+    EXPECT_INT(coil_testing_explore(explored, NULL, NULL), 0);
+    contexts_free();
+}
+
 TESTS_MAIN(RUN(two_ends_talk_and_part_politely), RUN(a_megabyte_goes_there_and_back_unchanged),
            RUN(a_paused_end_gets_nothing_until_it_resumes), RUN(an_end_without_goodbye_is_an_error),
            RUN(a_wrong_certificate_ends_the_connection_before_it_is_made),
            RUN(garbage_in_place_of_a_handshake_is_refused), RUN(a_handshake_has_a_limit),
            RUN(a_goodbye_has_a_limit), RUN(a_peer_that_leaves_the_handshake_is_an_error),
            RUN(a_connection_that_stands_goes_over_to_tls),
-           RUN(an_upgrade_that_fails_ends_the_connection))
+           RUN(an_upgrade_that_fails_ends_the_connection),
+           RUN(records_survive_a_line_that_delivers_in_crumbs),
+           RUN(a_session_leaks_nothing_wherever_it_is_disturbed))
