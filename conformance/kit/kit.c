@@ -390,6 +390,8 @@ static void write_error(FILE *out, int code, const coil_error *error)
         fprintf(out, "EXIT(%" PRId64 ")", error ? coil_error_detail(error) : 0);
     else if (code == COIL_EGROUP && error)
         write_group(out, error);
+    else if (code == COIL_EOVERRUN && error)
+        fprintf(out, "LIMIT_OVERRUN(consumed=%" PRId64 ")", coil_error_detail(error));
     else
         fputs(simple_token(code), out);
 }

@@ -209,6 +209,19 @@ coil_value value_of(coil_context_var *var);
 /* Gives several references back. */
 #define unref_all(objects, count) kit_unref_all((void *const *)(uintptr_t)(objects), count)
 
+/* ---- streams --------------------------------------------------------------------------------- */
+
+/* The token of a read that failed; want is what COIL_EINCOMPLETE was asked for: "sep", or a number. */
+coil_value read_error(const coil_stream_reader *reader, int code, const char *want);
+
+/* A line's or chunk's view as a part of a line; for a code, its token as above. */
+coil_value read_bytes(const coil_stream_reader *reader, ssize_t length, const char *data,
+                      const char *want);
+
+/* loop.call_later(delay, reader.feed_data, text), and reader.feed_eof. */
+int feed_later(coil_stream_reader *reader, double delay, const char *text);
+int feed_eof_later(coil_stream_reader *reader, double delay);
+
 /* ---- random schedules ------------------------------------------------------------------------ */
 
 /* A 64-bit linear congruential generator: struct lcg rng = { seed }. A draw is a number of 31 bits;

@@ -33,6 +33,18 @@ typedef struct coil_allocator {
  */
 COIL_API COIL_MUST_USE int coil_set_allocator(COIL_NULLABLE const coil_allocator *allocator);
 
+/**
+ * Gives back memory that a call of Coil's has handed over (coil_stream_read_all).
+ *
+ * @param memory  NULL is allowed
+ *
+ * Suspends  never
+ * Thread    any
+ * Python    del
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD void coil_free(COIL_NULLABLE void *memory);
+
 COIL_END_DECLS
 
 #endif

@@ -58,12 +58,13 @@ typedef struct coil_tracer coil_tracer;
 typedef struct coil_transport coil_transport;
 typedef struct coil_server coil_server;
 typedef struct coil_awaitable coil_awaitable;
+typedef struct coil_stream_reader coil_stream_reader;
 
 COIL_BEGIN_DECLS
 
 /**
  * Takes one more reference to a Coil object (loop, handle, future, task, coroutine, generator, context,
- * error, list, runner, tracer).
+ * error, list, runner, tracer, stream).
  *
  * @param object  borrowed; NULL is allowed
  *

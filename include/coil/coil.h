@@ -36,6 +36,7 @@
 #include <coil/gen.h>
 #include <coil/sock.h>
 #include <coil/transport.h>
+#include <coil/stream.h>
 #include <coil/tls.h>
 #include <coil/executor.h>
 #include <coil/run.h>

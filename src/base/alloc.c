@@ -113,3 +113,8 @@ char *coil__strdup(const char *text)
         memcpy(copy, text, bytes);
     return copy;
 }
+
+void coil_free(void *memory)
+{
+    coil__free(memory);
+}

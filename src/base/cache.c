@@ -49,4 +49,10 @@ void coil__cache_fini(struct coil__cache *cache)
         cache->classes[class].free = NULL;
         cache->classes[class].bytes = 0;
     }
+    while (cache->chunks) {
+        void *next = *(void **)cache->chunks;
+        coil__free(cache->chunks);
+        cache->chunks = next;
+    }
+    cache->chunk_count = 0;
 }

@@ -23,6 +23,8 @@ struct coil__cache {
         unsigned bytes;
     } classes[COIL__CACHE_CLASSES];
     unsigned bytes_max; /* for each class; 0 under valgrind and ASan, which want to see blocks go */
+    void *chunks;       /* see base/chunk.h: each one's first word points to the next */
+    unsigned chunk_count;
 };
 
 void coil__cache_init(struct coil__cache *cache);

@@ -25,6 +25,7 @@ enum coil__kind {
     COIL__KIND_SERVER,
     COIL__KIND_EXECUTOR,
     COIL__KIND_CONCURRENT,
+    COIL__KIND_STREAM,
     COIL__KIND_AWAITABLE, /* the user's own: never counted */
 };
 

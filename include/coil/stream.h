@@ -1,0 +1,287 @@
+/* Streams: bytes in order, read when you want them.
+ *
+ *     char *line;
+ *     ssize_t length;
+ *     while ((length = coil_stream_readline(reader, &line)) > 0)
+ *         printf("%zd bytes: %s", length, line);
+ *
+ * A reader collects what comes in, from a connection or from coil_stream_feed_data, and the calls that read
+ * suspend until what they need is there. Those that find out themselves where to stop lend their result: the
+ * memory is the reader's and good until your next call on it, and a zero byte follows the last byte, so that
+ * a line can be used as a text.
+ *
+ * One task at a time may wait on a reader. A cancelled read loses nothing: all that had come stays there. The
+ * limit given at creation says how long a line may become, and what is kept of a peer that sends faster than
+ * you read. The calls borrow the reader: hold your reference until they return. */
+#ifndef COIL_STREAM_H
+#define COIL_STREAM_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <coil/base.h>
+
+COIL_BEGIN_DECLS
+
+/* The limit of a reader that was given none. */
+#define COIL_STREAM_LIMIT 65536
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+/**
+ * Reads what is there, up to a number of bytes, and waits only if nothing is.
+ *
+ * @param buffer  receives the bytes
+ * @param bytes   its size; 0 reads nothing
+ *
+ * Returns   the number of bytes, 0 at the end, or
+ *           COIL_ECANCELED  the task was cancelled while it waited
+ *           COIL_ERUNTIME   another task waits on this reader
+ *           COIL_ENOTASK, COIL_EWRONGLOOP  it would have to wait, and this is no task, or another loop's
+ *           COIL_ENOMEM
+ *           the code of what broke the connection (-ECONNRESET...), now and from now on, even if
+ *           there are bytes left
+ * Suspends  while nothing is there
+ * Cancel    loses nothing
+ * Thread    the loop's, in a task
+ * Python    StreamReader.read(n)
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_stream_read(coil_stream_reader *reader,
+                                                                 void *buffer, size_t bytes);
+
+/**
+ * Reads that many bytes.
+ *
+ * @param buffer  receives the bytes
+ * @param bytes   how many; the reader's limit does not matter
+ *
+ * Returns   0, or
+ *           COIL_EINCOMPLETE  the end came first: coil_stream_partial gives what came, which is read now,
+ *                             and lies at the beginning of the buffer
+ *           else as coil_stream_read
+ * Suspends  until all of it is there
+ * Cancel    loses nothing: what had come is read by the next call, whatever the buffer holds
+ * Thread    the loop's, in a task
+ * Python    StreamReader.readexactly
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_stream_readexactly(coil_stream_reader *reader,
+                                                                    void *buffer, size_t bytes);
+
+/**
+ * Reads a line, with its "\n". The last one may lack it.
+ *
+ * @param line_out  receives the line: lent until the next call on the reader, and yours to write to
+ *                  meanwhile; a zero byte follows it
+ *
+ * Returns   the number of bytes, 0 at the end, or
+ *           COIL_EINVAL  the line is longer than the limit, and was dropped as far as it had come
+ *           else as coil_stream_read
+ * Suspends  until there is a line
+ * Cancel    loses nothing
+ * Thread    the loop's, in a task
+ * Python    StreamReader.readline, async for line in reader
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_stream_readline(coil_stream_reader *reader,
+                                                                     char **line_out);
+
+/**
+ * Reads up to a separator, and the separator.
+ *
+ * @param separator   a text, not empty
+ * @param separators  several, none of them empty: the one that ends first wins
+ * @param data_out    receives the bytes: lent until the next call on the reader, and yours to write to
+ *                    meanwhile; a zero byte follows them
+ *
+ * Returns   the number of bytes, or
+ *           COIL_EINCOMPLETE  the end came first: coil_stream_partial gives what came, which is read now
+ *           COIL_EOVERRUN     more than the limit came before the separator; all of it is still to be
+ *                             read, and coil_stream_overrun says how much of it is free of separators
+ *           COIL_EINVAL       no separator, or an empty one
+ *           else as coil_stream_read
+ * Suspends  until there is a separator
+ * Cancel    loses nothing
+ * Thread    the loop's, in a task
+ * Python    StreamReader.readuntil
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_stream_readuntil(coil_stream_reader *reader,
+                                                                      const char *separator,
+                                                                      char **data_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_stream_readuntil_any(
+    coil_stream_reader *reader, const struct iovec *separators, size_t count, char **data_out);
+
+/**
+ * Reads whatever is there, without a copy.
+ *
+ * @param data_out  receives the bytes: lent until the next call on the reader, and yours to write to
+ *                  meanwhile; a zero byte follows them
+ *
+ * Returns   the number of bytes, 0 at the end, or as coil_stream_read
+ * Suspends  while nothing is there
+ * Cancel    loses nothing
+ * Thread    the loop's, in a task
+ * Python    none (Trio: ReceiveStream.receive_some without a size)
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_stream_read_chunk(coil_stream_reader *reader,
+                                                                       char **data_out);
+
+/**
+ * Looks at what is there and leaves it to be read: for parsers, together with coil_stream_skip.
+ *
+ * @param least     waits until that many bytes are there, or the end has come; the reader's limit does not
+ *                  matter. 0 never waits
+ * @param data_out  receives the bytes: lent until the next call on the reader; a zero byte follows them
+ *
+ * Returns   the number of bytes, fewer than least only at the end, or as coil_stream_read
+ * Suspends  while fewer are there
+ * Cancel    loses nothing
+ * Thread    the loop's, in a task
+ * Python    none (C++: std::istream::peek)
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE ssize_t coil_stream_peek(coil_stream_reader *reader,
+                                                                 size_t least,
+                                                                 const char **data_out);
+
+/**
+ * Counts bytes as read that coil_stream_peek has shown.
+ *
+ * @param bytes  how many
+ *
+ * Returns   0, or
+ *           COIL_EINVAL  so many are not there; none was skipped
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none
+ * Since     0.1
+ */
+COIL_API int coil_stream_skip(coil_stream_reader *reader, size_t bytes);
+
+/**
+ * Reads to the end.
+ *
+ * @param bytes_max  how much is too much
+ * @param data_out   receives the bytes, followed by a zero byte: yours, to give back by coil_free
+ * @param bytes_out  receives their number
+ *
+ * Returns   0, or
+ *           COIL_EOVERRUN  there is more; all of it is still to be read
+ *           else as coil_stream_read
+ * Suspends  until the end
+ * Cancel    loses nothing: all that had come is still to be read
+ * Thread    the loop's, in a task
+ * Python    StreamReader.read()
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_stream_read_all(coil_stream_reader *reader,
+                                                                 size_t bytes_max, char **data_out,
+                                                                 size_t *bytes_out);
+
+/**
+ * What came, after a call that failed with COIL_EINCOMPLETE.
+ *
+ * @param data_out  receives the bytes: lent until the next call on the reader, or the caller's own buffer
+ *                  after coil_stream_readexactly
+ *
+ * Returns   their number; 0 after any other call
+ * Suspends  never
+ * Thread    the loop's
+ * Python    IncompleteReadError.partial
+ * Since     0.1
+ */
+COIL_API size_t coil_stream_partial(const coil_stream_reader *reader, char **data_out);
+
+/**
+ * How many bytes are surely before the separator, after a call that failed with COIL_EOVERRUN. The record of
+ * the error has the same number (coil_error_detail).
+ *
+ * Returns   the number of bytes; 0 after any other call
+ * Suspends  never
+ * Thread    the loop's
+ * Python    LimitOverrunError.consumed
+ * Since     0.1
+ */
+COIL_API size_t coil_stream_overrun(const coil_stream_reader *reader);
+
+/**
+ * Whether everything has been read, and no more will come.
+ *
+ * Returns   the answer
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamReader.at_eof
+ * Since     0.1
+ */
+COIL_API bool coil_stream_at_eof(coil_stream_reader *reader);
+
+/**
+ * The error that every read gives from now on.
+ *
+ * Returns   its code, which coil_error_current explains; 0 if there is none
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamReader.exception
+ * Since     0.1
+ */
+COIL_API int coil_stream_exception(const coil_stream_reader *reader);
+
+/* ---- a reader of your own ----------------------------------------------------------------------- */
+
+/**
+ * Makes a reader that is fed by hand: for a protocol of your own, or a test.
+ *
+ * @param limit  in bytes, see above; 0: COIL_STREAM_LIMIT
+ *
+ * Returns   one reference; NULL when there is no memory, or no running loop
+ * Suspends  never
+ * Thread    the loop's
+ * Python    asyncio.StreamReader
+ * Since     0.1
+ */
+COIL_API COIL_OWNED coil_stream_reader *coil_stream_reader_new(size_t limit);
+
+/**
+ * Adds bytes to what is to be read, and wakes the task that waits.
+ *
+ * @param data  copied
+ *
+ * Returns   0, or
+ *           COIL_ENOMEM    nothing was added
+ *           COIL_ERUNTIME  the end has been fed
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamReader.feed_data
+ * Since     0.1
+ */
+COIL_API int coil_stream_feed_data(coil_stream_reader *reader, const void *data, size_t bytes);
+
+/**
+ * Says that no more will come, and wakes the task that waits.
+ *
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamReader.feed_eof
+ * Since     0.1
+ */
+COIL_API void coil_stream_feed_eof(coil_stream_reader *reader);
+
+/**
+ * Breaks the stream: the read that waits, and every later one, gives this error.
+ *
+ * @param code  of the error; its current record goes with it
+ *
+ * Returns   0, or
+ *           COIL_EINVAL  code is not negative, or COIL_ECANCELED
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamReader.set_exception
+ * Since     0.1
+ */
+COIL_API int coil_stream_set_exception(coil_stream_reader *reader, int code);
+
+COIL_END_DECLS
+
+#endif

@@ -1,0 +1,28 @@
+/* Readers, inside the library. The public half is <coil/stream.h>. */
+#ifndef COIL_IO_STREAM_READER_H
+#define COIL_IO_STREAM_READER_H
+
+#include <coil/stream.h>
+#include "io/buffer.h"
+#include "tasks/task.h"
+
+struct coil__reader_wait;
+
+struct coil_stream_reader {
+    struct coil__object object;
+    coil_loop *loop; /* one reference */
+    size_t limit;
+    struct coil__buffer buffer;
+    struct coil__reader_wait *waiting; /* of the one task that may wait, in its frame */
+    coil_error *error;                 /* of `code`; one reference */
+    int code;                          /* every read fails with it; 0: none */
+    bool eof;
+    /* After COIL_EINCOMPLETE and COIL_EOVERRUN, until the next call. */
+    char *partial;
+    size_t partial_bytes, overrun;
+};
+
+/* Breaks the stream; the record (NULL: none) is borrowed. */
+void coil__reader_break(coil_stream_reader *reader, int code, coil_error *error);
+
+#endif
