@@ -176,8 +176,10 @@ static void rebuild_polled(struct poll_backend *poller)
 
     poller->polled[n++] = (struct pollfd){ .fd = poller->wake_fd, .events = POLLIN };
     for (size_t fd = 0; fd < poller->fds.count; fd++) {
+        const struct coil__flow *flow = poller->fds.slots[fd].flow;
         short interest = interest_in(&poller->fds.slots[fd]);
-        if (interest == 0)
+        /* A flow without interest may still lose its peer, which poll reports unasked. */
+        if (interest == 0 && !(flow && !(flow->state & COIL__FLOW_GONE_TOLD)))
             continue;
         assert(n < poller->polled_capacity);
         poller->polled[n++] = (struct pollfd){ .fd = (int)fd, .events = interest };
