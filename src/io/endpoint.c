@@ -15,6 +15,8 @@ enum {
 
 void coil__endpoint_push(struct coil__endpoint *self, unsigned due)
 {
+    if (self->base.flags & COIL__TRANSPORT_LOSING)
+        return; /* the entry would come after connection_lost, and find nothing */
     self->due |= (uint8_t)due;
     if (self->due & COIL__DUE_QUEUED)
         return;

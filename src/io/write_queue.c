@@ -140,6 +140,7 @@ size_t coil__write_queue_sent(struct coil__write_queue *queue, size_t bytes)
     size_t freed = 0;
     while (queue->first && bytes >= queue->first->bytes) {
         bytes -= queue->first->bytes;
+        queue->first->bytes = 0; /* one that is lent tells its owner so */
         freed += let_go(queue, 0);
     }
     if (bytes > 0) {
