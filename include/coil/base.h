@@ -59,6 +59,7 @@ typedef struct coil_transport coil_transport;
 typedef struct coil_server coil_server;
 typedef struct coil_awaitable coil_awaitable;
 typedef struct coil_stream_reader coil_stream_reader;
+typedef struct coil_stream_writer coil_stream_writer;
 
 COIL_BEGIN_DECLS
 

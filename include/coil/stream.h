@@ -1,24 +1,35 @@
-/* Streams: bytes in order, read when you want them.
+/* Streams: connections that are read and written as one thinks of them, from top to bottom.
  *
- *     char *line;
- *     ssize_t length;
- *     while ((length = coil_stream_readline(reader, &line)) > 0)
- *         printf("%zd bytes: %s", length, line);
+ *     COIL_ASYNC(echo, (coil_stream_reader *, reader), (coil_stream_writer *, writer))
+ *     {
+ *         char *line;
+ *         ssize_t length;
+ *         COIL_TRY(coil_stream_write(writer, "hello\n", 6));
+ *         while ((length = coil_stream_readline(reader, &line)) > 0)
+ *             COIL_TRY(coil_stream_write(writer, line, (size_t)length));
+ *         return (int)length;
+ *     }
  *
- * A reader collects what comes in, from a connection or from coil_stream_feed_data, and the calls that read
- * suspend until what they need is there. Those that find out themselves where to stop lend their result: the
- * memory is the reader's and good until your next call on it, and a zero byte follows the last byte, so that
- * a line can be used as a text.
+ * A connection is a reader and a writer. A reader collects what comes in, and the calls that read suspend until
+ * what they need is there. Those that find out themselves where to stop lend their result: the memory is the
+ * reader's and good until your next call on it, and a zero byte follows the last byte, so that a line can be
+ * used as a text. One task at a time may wait on a reader. A cancelled read loses nothing: all that had come stays
+ * there. The limit given at creation says how long a line may become, and what is kept of a peer that sends faster
+ * than you read.
  *
- * One task at a time may wait on a reader. A cancelled read loses nothing: all that had come stays there. The
- * limit given at creation says how long a line may become, and what is kept of a peer that sends faster than
- * you read. The calls borrow the reader: hold your reference until they return. */
+ * coil_stream_write waits while the peer is slower than you, so that memory stays bounded; coil_stream_write_nowait
+ * never waits, and takes all you have. A cancelled write is sent all the same: no message is ever cut in half.
+ *
+ * Reader and writer are objects of their own, one reference each. Close the writer (coil_stream_close) before you
+ * give it back: one that is dropped open is closed, and reported. The calls borrow the object: hold your reference
+ * until they return. */
 #ifndef COIL_STREAM_H
 #define COIL_STREAM_H
 
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <coil/base.h>
+#include <coil/transport.h>
 
 COIL_BEGIN_DECLS
 
@@ -227,6 +238,180 @@ COIL_API bool coil_stream_at_eof(coil_stream_reader *reader);
  * Since     0.1
  */
 COIL_API int coil_stream_exception(const coil_stream_reader *reader);
+
+/* ---- writing ------------------------------------------------------------------------------------ */
+
+/**
+ * Writes, and waits while the peer is slower: while more than the transport's high-water mark (64 KiB, see
+ * coil_transport_set_write_buffer_limits) is kept to be sent. Bytes that would exceed the mark are not copied but
+ * sent from your memory while the call waits.
+ *
+ * @param data   borrowed for the call
+ * @param parts  borrowed for the call, with what they point to
+ *
+ * Returns   0: everything was sent, or is kept and will be; or
+ *           COIL_ECANCELED  the task was cancelled while it waited; everything is sent all the same
+ *           COIL_ENOTASK    it would have to wait, and this is no task; everything is sent all the same
+ *           COIL_ERUNTIME   after coil_stream_write_eof
+ *           COIL_ENOMEM     nothing was sent; or, if some of it was sent, the connection is aborted
+ *           the code of what broke the connection; -ECONNRESET if it is closed
+ * Suspends  while the peer is slower, and once if the connection is being closed
+ * Cancel    what is not sent yet is copied and sent later; without memory for that the connection is aborted
+ * Thread    the loop's, in a task
+ * Python    StreamWriter.write and drain, StreamWriter.writelines and drain
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_stream_write(coil_stream_writer *writer,
+                                                              const void *data, size_t bytes);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_stream_writelines(coil_stream_writer *writer, const struct iovec *parts, size_t count);
+
+/**
+ * Writes and never waits: what cannot be sent at once is copied, however much that is. Let coil_stream_drain follow
+ * now and then.
+ *
+ * @param data   borrowed for the call
+ * @param parts  borrowed for the call, with what they point to
+ *
+ * Returns   as coil_transport_write: a connection that failed is told by the next call that waits
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamWriter.write, StreamWriter.writelines
+ * Since     0.1
+ */
+COIL_API int coil_stream_write_nowait(coil_stream_writer *writer, const void *data, size_t bytes);
+COIL_API int coil_stream_writelines_nowait(coil_stream_writer *writer, const struct iovec *parts,
+                                           size_t count);
+
+/**
+ * Waits until there is room in the write buffer: at once while it is below its high-water mark, else until it has
+ * shrunk to the low one. Several tasks may.
+ *
+ * Returns   0, or
+ *           COIL_ECANCELED
+ *           COIL_ENOTASK  it would have to wait, and this is no task
+ *           the code of what broke the connection, also in reading; -ECONNRESET if it is closed
+ * Suspends  while the buffer is too full, and once if the connection is being closed
+ * Cancel    nothing is lost
+ * Thread    the loop's, in a task
+ * Python    StreamWriter.drain
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_stream_drain(coil_stream_writer *writer);
+
+/**
+ * Says that no more will be written: the peer's reader comes to its end, and this side can still be read.
+ *
+ * Returns   0, or
+ *           COIL_ENOTSUP  this connection cannot do it (TLS)
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamWriter.write_eof
+ * Since     0.1
+ */
+COIL_API int coil_stream_write_eof(coil_stream_writer *writer);
+
+/**
+ * Whether coil_stream_write_eof is possible.
+ *
+ * Returns   the answer
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamWriter.can_write_eof
+ * Since     0.1
+ */
+COIL_API bool coil_stream_can_write_eof(const coil_stream_writer *writer);
+
+/**
+ * Closes the connection, both ways, once what was written has been sent. A reader that waits comes to its end.
+ * Closing twice is fine.
+ *
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamWriter.close
+ * Since     0.1
+ */
+COIL_API void coil_stream_close(coil_stream_writer *writer);
+
+/**
+ * Waits until the connection is closed: everything was sent, and the descriptor is gone.
+ *
+ * Returns   0, or
+ *           COIL_ECANCELED, COIL_ENOTASK
+ *           the code of what broke the connection
+ * Suspends  until then
+ * Cancel    the connection goes on closing, and others go on waiting
+ * Thread    the loop's, in a task
+ * Python    StreamWriter.wait_closed
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND int coil_stream_wait_closed(coil_stream_writer *writer);
+
+/**
+ * Whether the connection is closed, or being closed.
+ *
+ * Returns   the answer
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamWriter.is_closing
+ * Since     0.1
+ */
+COIL_API bool coil_stream_is_closing(const coil_stream_writer *writer);
+
+/**
+ * What else is known about the connection: see coil_transport_get_extra_info.
+ *
+ * Returns   a view, good as long as the writer; nil if there is no such thing
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamWriter.get_extra_info
+ * Since     0.1
+ */
+COIL_API coil_value coil_stream_get_extra_info(coil_stream_writer *writer, const char *name);
+
+/**
+ * The transport below: for its limits, addresses, abort.
+ *
+ * Returns   lent
+ * Suspends  never
+ * Thread    the loop's
+ * Python    StreamWriter.transport
+ * Since     0.1
+ */
+COIL_API coil_transport *coil_stream_transport(const coil_stream_writer *writer);
+
+/* ---- connecting --------------------------------------------------------------------------------- */
+
+/* Options of the calls that open streams. */
+typedef struct coil_stream_options {
+    size_t size;  /* sizeof(coil_stream_options) */
+    size_t limit; /* of the reader; 0: COIL_STREAM_LIMIT */
+    COIL_NULLABLE const coil_connection_options *connection; /* NULL: the defaults */
+} coil_stream_options;
+#define COIL_STREAM_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(coil_stream_options), 0, NULL                                                       \
+    }
+
+/**
+ * Makes streams of a socket that is connected already.
+ *
+ * @param fd          a connected stream socket
+ * @param options     NULL: the defaults
+ * @param reader_out  receives one reference
+ * @param writer_out  receives one reference
+ *
+ * Returns   0, or as coil_create_connection_sock
+ * Owns      the descriptor is the connection's when the call succeeds, and stays the caller's if it fails
+ * Suspends  until the connection is set up: for two turns
+ * Cancel    the descriptor stays the caller's
+ * Thread    the loop's, in a task
+ * Python    asyncio.open_connection(sock=sock)
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_open_connection_sock(int fd, COIL_NULLABLE const coil_stream_options *options,
+                          coil_stream_reader **reader_out, coil_stream_writer **writer_out);
 
 /* ---- a reader of your own ----------------------------------------------------------------------- */
 

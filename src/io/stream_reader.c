@@ -1,12 +1,20 @@
 /* Stream readers: who waits for which bytes.
  *
- * What a call needs is either there, in the buffer, or the call waits for more. A call takes bytes out of the
- * buffer only when it is certain to return them; so a cancelled one has nothing to give back. */
+ * What a call needs is there, in the buffer; or it is pulled from the transport; or the call waits for more. A
+ * call takes bytes out of the buffer only when it is certain to return them; so a cancelled one has nothing to
+ * give back. The exception is readexactly of much, which receives into the caller's memory. */
 #include "io/stream_reader.h"
 
 #include <assert.h>
+#include <errno.h>
 #include "base/error.h"
-#include "loop/loop.h"
+#include "io/stream_writer.h"
+
+enum {
+    DIRECT_MIN = 512, /* from this size on read receives straight into the caller's memory */
+    EXACTLY_DIRECT_MIN = 16384, /* and readexactly */
+    SPACE_MIN = 4096, /* no system call for less, unless a small buffer has some room left */
+};
 
 /* ---- waiting for more --------------------------------------------------------------------------- */
 
@@ -40,6 +48,13 @@ static void wake(coil_stream_reader *reader, bool broken)
         coil__loop_kick(reader->loop);
 }
 
+static void resume(coil_stream_reader *reader)
+{
+    reader->paused = false;
+    if (reader->transport)
+        coil_transport_resume_reading(reader->transport);
+}
+
 static int give_error(const coil_stream_reader *reader)
 {
     return coil__fail_with(reader->code, reader->error);
@@ -55,7 +70,7 @@ static int refuse_to_wait(const coil_stream_reader *reader, const struct coil__t
     return coil__fail(COIL_ERUNTIME, "%s while another task waits on the same reader", operation);
 }
 
-/* Waits until something has changed: 0, and the caller looks again. */
+/* Waits until something has changed: 0, and the caller looks again. After a failure the reader may be gone. */
 static int wait_for_more(coil_stream_reader *reader, const char *operation)
 {
     struct coil__task *task = coil__thread.task;
@@ -65,17 +80,63 @@ static int wait_for_more(coil_stream_reader *reader, const char *operation)
                       task->future.loop != reader->loop))
         return refuse_to_wait(reader, task, operation);
     coil__buffer_rest(&reader->buffer);
+    if (reader->pulls)
+        coil__transport_pull_wait(reader->transport, true);
+    if (COIL_UNLIKELY(reader->paused))
+        resume(reader); /* what is needed may be more than the limit */
     struct coil__reader_wait self = {
         .wait = COIL__WAIT_INIT(COIL_WAIT_IO, operation, stop_waiting),
         .reader = reader,
     };
     reader->waiting = &self; /* cppcheck-suppress autoVariables ; taken back below */
+    coil__ref(&reader->object);
     int rc = coil__task_wait(task, &self.wait);
     if (reader->waiting == &self)
         reader->waiting = NULL;
+    if (COIL_UNLIKELY(rc < 0 && reader->pulls))
+        coil__transport_pull_wait(reader->transport, false);
     if (COIL_UNLIKELY(rc == 0 && self.broken))
         rc = give_error(reader);
+    if (COIL_UNLIKELY(reader->object.refs == 1 && rc == 0))
+        rc = coil__fail(COIL_ECLOSED, "%s: the reader was released meanwhile", operation);
+    coil__unref(&reader->object);
     return rc;
+}
+
+/* Takes what the transport has at the moment: the number of bytes, 0 at the end, -EAGAIN for nothing. If the
+ * connection has failed connection_lost will say so. */
+static inline int64_t pull(coil_stream_reader *reader, void *to, size_t bytes)
+{
+    if (!reader->pulls || reader->eof)
+        return -EAGAIN;
+    int64_t got = coil__transport_pull(reader->transport, to, bytes);
+    if (got == 0)
+        reader->eof = true;
+    return got < 0 ? -EAGAIN : got;
+}
+
+/* The same into the buffer. */
+static int64_t fill(coil_stream_reader *reader)
+{
+    struct coil__buffer *buffer = &reader->buffer;
+    size_t room;
+    if (!reader->pulls || reader->eof)
+        return -EAGAIN;
+    bool small = buffer->memory && buffer->room < COIL__CHUNK_BYTES;
+    char *space = coil__buffer_space(buffer, small ? 1 : SPACE_MIN, &room);
+    if (!space)
+        return coil__fail_plain(COIL_ENOMEM);
+    int64_t got = pull(reader, space, room);
+    if (got > 0)
+        coil__buffer_added(buffer, (size_t)got);
+    return got;
+}
+
+/* Gets more, waiting for it if need be: 0, and the caller looks again. */
+static int get_more(coil_stream_reader *reader, const char *operation)
+{
+    int64_t got = fill(reader);
+    return got == -EAGAIN ? wait_for_more(reader, operation) : got < 0 ? (int)got : 0;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------ */
@@ -94,6 +155,13 @@ static size_t unread(const coil_stream_reader *reader)
     return coil__buffer_count(&reader->buffer);
 }
 
+/* Some of it has been read: a transport that was told to pause may feed more. */
+static inline void has_read(coil_stream_reader *reader)
+{
+    if (COIL_UNLIKELY(reader->paused && unread(reader) <= reader->limit))
+        resume(reader);
+}
+
 static size_t copy_out(coil_stream_reader *reader, void *to, size_t bytes)
 {
     if (bytes > unread(reader))
@@ -101,14 +169,22 @@ static size_t copy_out(coil_stream_reader *reader, void *to, size_t bytes)
     if (bytes > 0)
         memcpy(to, reader->buffer.memory + reader->buffer.start, bytes);
     reader->buffer.start += bytes;
+    has_read(reader);
     return bytes;
+}
+
+static char *lend(coil_stream_reader *reader, size_t bytes)
+{
+    char *data = coil__buffer_lend(&reader->buffer, bytes);
+    has_read(reader);
+    return data;
 }
 
 /* Waits until there are so many bytes, or the end. */
 static int wait_for_count(coil_stream_reader *reader, size_t least, const char *operation)
 {
     while (unread(reader) < least && !reader->eof) {
-        int rc = wait_for_more(reader, operation);
+        int rc = get_more(reader, operation);
         if (rc < 0)
             return rc;
     }
@@ -120,7 +196,14 @@ ssize_t coil_stream_read(coil_stream_reader *reader, void *buffer, size_t bytes)
     int rc = begin(reader);
     if (rc < 0 || bytes == 0)
         return rc;
-    rc = wait_for_count(reader, 1, "read");
+    if (bytes < DIRECT_MIN)
+        rc = wait_for_count(reader, 1, "read");
+    while (rc == 0 && unread(reader) == 0 && !reader->eof) {
+        int64_t got = pull(reader, buffer, bytes);
+        if (got >= 0)
+            return (ssize_t)got;
+        rc = wait_for_more(reader, "read");
+    }
     return rc < 0 ? rc : (ssize_t)copy_out(reader, buffer, bytes);
 }
 
@@ -134,15 +217,52 @@ static int fail_incomplete(coil_stream_reader *reader, char *partial, size_t byt
     return rc;
 }
 
+/* A readexactly of much that fails half-way: what it has received is to be read again. Without memory for that
+ * the stream is broken, which nobody can overlook. */
+static int give_back(coil_stream_reader *reader, const char *data, size_t bytes, int rc)
+{
+    if (bytes > 0 && !coil__buffer_put_back(&reader->buffer, data, bytes))
+        coil__reader_break(reader, COIL_ENOMEM, NULL);
+    return rc;
+}
+
+/* What is there, and then straight into the caller's memory, until what is missing is worth a buffer again. The
+ * caller holds a reference, since what has come is put back after a failure. */
+static int read_directly(coil_stream_reader *reader, char *to, size_t bytes, size_t *got_out)
+{
+    size_t done = copy_out(reader, to, bytes);
+    while (bytes - done >= EXACTLY_DIRECT_MIN && !reader->eof) {
+        int64_t got = unread(reader) > 0 ? (int64_t)copy_out(reader, to + done, bytes - done)
+                                         : pull(reader, to + done, bytes - done);
+        int rc = got < 0 ? wait_for_more(reader, "readexactly") : 0;
+        if (rc < 0)
+            return give_back(reader, to, done, rc);
+        done += got > 0 ? (size_t)got : 0;
+    }
+    int rc = wait_for_count(reader, bytes - done, "readexactly");
+    if (rc < 0)
+        return give_back(reader, to, done, rc);
+    *got_out = done + copy_out(reader, to + done, bytes - done);
+    return 0;
+}
+
 int coil_stream_readexactly(coil_stream_reader *reader, void *buffer, size_t bytes)
 {
+    size_t got = 0;
     int rc = begin(reader);
     if (rc < 0 || bytes == 0)
         return rc;
-    rc = wait_for_count(reader, bytes, "readexactly");
+    if (reader->pulls && bytes >= unread(reader) + EXACTLY_DIRECT_MIN) {
+        coil__ref(&reader->object);
+        rc = read_directly(reader, buffer, bytes, &got);
+        coil__unref(&reader->object);
+    } else {
+        rc = wait_for_count(reader, bytes, "readexactly");
+        if (rc == 0)
+            got = copy_out(reader, buffer, bytes);
+    }
     if (rc < 0)
         return rc;
-    size_t got = copy_out(reader, buffer, bytes);
     return got < bytes ? fail_incomplete(reader, buffer, got) : 0;
 }
 
@@ -154,7 +274,7 @@ ssize_t coil_stream_read_chunk(coil_stream_reader *reader, char **data_out)
     if (rc < 0)
         return rc;
     size_t bytes = unread(reader);
-    *data_out = coil__buffer_lend(&reader->buffer, bytes);
+    *data_out = lend(reader, bytes);
     return (ssize_t)bytes;
 }
 
@@ -176,6 +296,7 @@ int coil_stream_skip(coil_stream_reader *reader, size_t bytes)
         return coil__fail(COIL_EINVAL, "skip: %zu bytes, and only %zu are there", bytes,
                           unread(reader));
     reader->buffer.start += bytes;
+    has_read(reader);
     return 0;
 }
 
@@ -192,7 +313,7 @@ int coil_stream_read_all(coil_stream_reader *reader, size_t bytes_max, char **da
 {
     int rc = begin(reader);
     while (rc == 0 && !reader->eof && unread(reader) <= bytes_max)
-        rc = wait_for_more(reader, "read_all");
+        rc = get_more(reader, "read_all");
     if (rc < 0)
         return rc;
     size_t bytes = unread(reader);
@@ -201,6 +322,7 @@ int coil_stream_read_all(coil_stream_reader *reader, size_t bytes_max, char **da
     char *data = coil__buffer_take(&reader->buffer);
     if (!data)
         return coil__fail_plain(COIL_ENOMEM);
+    has_read(reader);
     *data_out = data;
     *bytes_out = bytes;
     return 0;
@@ -278,8 +400,13 @@ static bool search_data(struct search *search, const char *data, size_t bytes)
     return search_up_to(search, data, bytes);
 }
 
-/* Waits for a separator: 0 and the match, COIL_EINCOMPLETE or COIL_EOVERRUN without a record, or why it
- * cannot wait. */
+enum found {
+    FOUND,
+    ENDED,   /* the end came first */
+    TOO_LONG /* reader->overrun says how much is free of separators */
+};
+
+/* Waits for a separator: what came of it (enum found), or a failure's code, and the reader may be gone. */
 static int wait_for_separator(coil_stream_reader *reader, struct search *search,
                               const char *operation)
 {
@@ -288,14 +415,14 @@ static int wait_for_separator(coil_stream_reader *reader, struct search *search,
         if (unread(reader) > 0 &&
             search_data(search, buffer->memory + buffer->start, unread(reader))) {
             reader->overrun = search->match;
-            return search->match > reader->limit ? COIL_EOVERRUN : 0;
+            return search->match > reader->limit ? TOO_LONG : FOUND;
         }
         reader->overrun = search->seen;
         if (search->seen > reader->limit)
-            return COIL_EOVERRUN;
+            return TOO_LONG;
         if (reader->eof)
-            return COIL_EINCOMPLETE;
-        int rc = wait_for_more(reader, operation);
+            return ENDED;
+        int rc = get_more(reader, operation);
         if (rc < 0)
             return rc;
     }
@@ -309,6 +436,7 @@ static int drop_line(coil_stream_reader *reader)
     bool ended = length < unread(reader) && buffer->memory[buffer->start + length] == '\n';
     buffer->start += ended ? length + 1 : unread(reader);
     reader->overrun = 0;
+    has_read(reader);
     return coil__fail(COIL_EINVAL, "a line of more than %zu bytes", reader->limit);
 }
 
@@ -321,14 +449,14 @@ ssize_t coil_stream_readline(coil_stream_reader *reader, char **line_out)
         return rc;
     (void)search_init(&search, &newline, 1);
     rc = wait_for_separator(reader, &search, "readline");
-    if (COIL_UNLIKELY(rc == COIL_EOVERRUN))
-        return drop_line(reader);
-    if (rc == COIL_EINCOMPLETE)
-        search.match_end = unread(reader);
-    else if (rc < 0)
+    if (COIL_UNLIKELY(rc < 0))
         return rc;
+    if (COIL_UNLIKELY(rc == TOO_LONG))
+        return drop_line(reader);
+    if (rc == ENDED)
+        search.match_end = unread(reader);
     reader->overrun = 0;
-    *line_out = coil__buffer_lend(&reader->buffer, search.match_end);
+    *line_out = lend(reader, search.match_end);
     return (ssize_t)search.match_end;
 }
 
@@ -342,16 +470,16 @@ ssize_t coil_stream_readuntil_any(coil_stream_reader *reader, const struct iovec
     if (rc < 0)
         return rc;
     rc = wait_for_separator(reader, &search, "readuntil");
-    if (COIL_UNLIKELY(rc == COIL_EOVERRUN))
+    if (COIL_UNLIKELY(rc < 0))
+        return rc;
+    if (COIL_UNLIKELY(rc == TOO_LONG))
         return fail_overrun(reader, reader->overrun);
     reader->overrun = 0;
-    if (COIL_UNLIKELY(rc == COIL_EINCOMPLETE)) {
+    if (COIL_UNLIKELY(rc == ENDED)) {
         size_t bytes = unread(reader);
-        return fail_incomplete(reader, coil__buffer_lend(&reader->buffer, bytes), bytes);
+        return fail_incomplete(reader, lend(reader, bytes), bytes);
     }
-    if (rc < 0)
-        return rc;
-    *data_out = coil__buffer_lend(&reader->buffer, search.match_end);
+    *data_out = lend(reader, search.match_end);
     return (ssize_t)search.match_end;
 }
 
@@ -376,6 +504,8 @@ size_t coil_stream_overrun(const coil_stream_reader *reader)
 
 bool coil_stream_at_eof(coil_stream_reader *reader)
 {
+    if (unread(reader) == 0)
+        (void)fill(reader); /* as if it had been fed; without memory nobody can tell yet */
     return reader->eof && unread(reader) == 0;
 }
 
@@ -399,7 +529,17 @@ int coil_stream_feed_data(coil_stream_reader *reader, const void *data, size_t b
     memcpy(space, data, bytes);
     coil__buffer_added(&reader->buffer, bytes);
     wake(reader, false);
+    if (reader->transport && !reader->paused && unread(reader) > reader->limit &&
+        unread(reader) - reader->limit > reader->limit) {
+        reader->paused = true;
+        coil_transport_pause_reading(reader->transport);
+    }
     return 0;
+}
+
+void coil__reader_wake(coil_stream_reader *reader)
+{
+    wake(reader, false);
 }
 
 void coil_stream_feed_eof(coil_stream_reader *reader)
@@ -431,7 +571,9 @@ int coil_stream_set_exception(coil_stream_reader *reader, int code)
 static void reader_destroy(void *object)
 {
     coil_stream_reader *reader = object;
-    assert(!reader->waiting); /* whoever waits holds a reference */
+    assert(!reader->waiting); /* it holds a reference */
+    if (reader->writer)
+        reader->writer->reader = NULL;
     coil__buffer_fini(&reader->buffer);
     coil_unref(reader->error);
     coil__unref(&reader->loop->object);

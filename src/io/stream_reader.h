@@ -4,6 +4,7 @@
 
 #include <coil/stream.h>
 #include "io/buffer.h"
+#include "io/transport.h"
 #include "tasks/task.h"
 
 struct coil__reader_wait;
@@ -13,14 +14,21 @@ struct coil_stream_reader {
     coil_loop *loop; /* one reference */
     size_t limit;
     struct coil__buffer buffer;
+    coil_transport *transport;         /* to read from, lent; NULL: none, or not any more */
+    coil_stream_writer *writer;        /* that lends it; NULL: none, or not any more */
     struct coil__reader_wait *waiting; /* of the one task that may wait, in its frame */
     coil_error *error;                 /* of `code`; one reference */
     int code;                          /* every read fails with it; 0: none */
     bool eof;
+    bool pulls;  /* the transport is asked for bytes; else it feeds them */
+    bool paused; /* the transport, by us: it has fed more than twice the limit */
     /* After COIL_EINCOMPLETE and COIL_EOVERRUN, until the next call. */
     char *partial;
     size_t partial_bytes, overrun;
 };
+
+/* Wakes the task that waits: there may be something to pull. */
+void coil__reader_wake(coil_stream_reader *reader);
 
 /* Breaks the stream; the record (NULL: none) is borrowed. */
 void coil__reader_break(coil_stream_reader *reader, int code, coil_error *error);
