@@ -34,6 +34,7 @@
 #include <coil/sync.h>
 #include <coil/queue.h>
 #include <coil/gen.h>
+#include <coil/signal.h>
 #include <coil/sock.h>
 #include <coil/transport.h>
 #include <coil/stream.h>

@@ -17,11 +17,12 @@ typedef struct coil_run_options {
     int debug;                                           /* 1 on, 0 off, -1 as COIL_DEBUG says */
     COIL_NULLABLE coil_loop *(*loop_factory)(void *arg); /* makes the loop: one reference or NULL */
     void *loop_factory_arg;
-    bool leave_sigint; /* true: Ctrl-C is not handled */
+    bool leave_sigint;      /* true: Ctrl-C is not handled */
+    bool cancel_on_sigterm; /* true: SIGTERM cancels the main task, once */
 } coil_run_options;
 #define COIL_RUN_OPTIONS_INIT                                                                      \
     {                                                                                              \
-        sizeof(coil_run_options), -1, NULL, NULL, false                                            \
+        sizeof(coil_run_options), -1, NULL, NULL, false, false                                     \
     }
 
 /**
@@ -29,14 +30,16 @@ typedef struct coil_run_options {
  * that are left and waits for them, closes the loop.
  *
  * In the main thread, and if SIGINT has its default action, the first Ctrl-C cancels the main task, so
- * that it can clean up; a second one leaves the loop at once; a third one kills the process.
+ * that it can clean up; a second one leaves the loop at once; a third one kills the process. With
+ * cancel_on_sigterm the same goes for the first SIGTERM; further ones change nothing, since supervisors have
+ * SIGKILL. A handler of the program's on its loop (<coil/signal.h>) comes before both.
  *
  * @param coro       consumed
  * @param value_out  NULL, or receives the result, yours
  *
  * Returns   0, the coroutine's error (its record is current), or
  *           COIL_ENESTED     a loop runs in this thread
- *           COIL_EINTERRUPT  SIGINT ended it
+ *           COIL_EINTERRUPT  SIGINT ended it, or SIGTERM; the record's detail is the number
  *           COIL_ENOMEM, or -errno, if no loop could be made
  * Suspends  never
  * Thread    any that runs no loop
@@ -72,6 +75,24 @@ COIL_API int coil_run_with(coil_coro *coro, COIL_NULLABLE coil_value *value_out,
  * Since     0.1
  */
 COIL_API int coil_main(coil_coro *coro);
+
+/**
+ * The same with options. A service that is to clean up when it is asked to stop:
+ *
+ *     coil_run_options options = COIL_RUN_OPTIONS_INIT;
+ *     options.cancel_on_sigterm = true;
+ *     return coil_main_with(amain(), &options);
+ *
+ * @param coro     consumed
+ * @param options  copied; NULL: none
+ *
+ * Returns   as coil_main, or 143 after SIGTERM
+ * Suspends  never
+ * Thread    the main one
+ * Python    asyncio.run(main, debug=, loop_factory=) in a script
+ * Since     0.1
+ */
+COIL_API int coil_main_with(coil_coro *coro, COIL_NULLABLE const coil_run_options *options);
 
 /**
  * A runner: runs several coroutines, one after the other, on one loop and in one context.

@@ -7,6 +7,7 @@
 #include <coil/testing.h>
 #include "base/error.h"
 #include "base/place.h"
+#include "loop/signal.h"
 #include "loop/trace.h"
 #include "platform/overflow.h"
 
@@ -51,12 +52,6 @@ static void put_batch_back(coil_loop *loop)
     loop->batch = NULL;
 }
 
-static void look_at_interrupts(coil_loop *loop)
-{
-    if (loop->on_interrupt && atomic_exchange(&loop->interrupts, 0) > 0)
-        loop->on_interrupt(loop, loop->on_interrupt_arg);
-}
-
 /* limit_ns: how long the turn may wait at most. */
 static void turn(coil_loop *loop, int64_t limit_ns)
 {
@@ -67,8 +62,8 @@ static void turn(coil_loop *loop, int64_t limit_ns)
         else
             poll_real(loop, limit_ns);
         coil__inbox_drain(loop);
-        if (COIL_UNLIKELY(atomic_load_explicit(&loop->interrupts, memory_order_relaxed) > 0))
-            look_at_interrupts(loop);
+        if (COIL_UNLIKELY(atomic_load_explicit(&loop->signalled, memory_order_relaxed)))
+            coil__signals_look(loop);
         collect_timers(loop);
         loop->batch = coil__queue_take_all(&loop->next);
         if (COIL_UNLIKELY(loop->slow & COIL__SLOW_SHUFFLE))
@@ -114,9 +109,9 @@ static void poll_real(coil_loop *loop, int64_t limit_ns)
             timeout_ns = limit_ns;
     }
     if (timeout_ns > 0) {
-        /* See inbox.c: first the flag, then the last look. The same goes for SIGINT's handler. */
+        /* See inbox.c: first the flag, then the last look. The same goes for a signal's handler. */
         atomic_store(&loop->sleeping, true);
-        if (coil__inbox_pending_at_last(&loop->inbox) || atomic_load(&loop->interrupts) > 0)
+        if (coil__inbox_pending_at_last(&loop->inbox) || atomic_load(&loop->signalled))
             timeout_ns = 0;
     }
     wait_for_completions(loop, timeout_ns);
@@ -130,14 +125,14 @@ static void poll_virtual(coil_loop *loop, int64_t limit_ns)
     bool patient = loop->patience_ns > 0 && !loop->next.head &&
                    loop->backend->ops->pending(loop->backend) > 0;
     wait_for_completions(loop, patient ? loop->patience_ns : 0);
-    if (loop->next.head || (loop->slow & COIL__SLOW_STOP))
+    if (loop->next.head || (loop->slow & COIL__SLOW_STOP) || atomic_load(&loop->signalled))
         return;
     int64_t due = coil__timer_heap_next(&loop->timers);
     if (due <= loop->now_ns || limit_ns == 0)
         return;
     if (loop->outside > 0) {
         atomic_store(&loop->sleeping, true);
-        if (!coil__inbox_pending_at_last(&loop->inbox))
+        if (!coil__inbox_pending_at_last(&loop->inbox) && !atomic_load(&loop->signalled))
             wait_for_completions(loop, limit_ns);
         atomic_store(&loop->sleeping, false);
     } else if (limit_ns < COIL__FOREVER_NS - loop->now_ns && loop->now_ns + limit_ns < due) {
@@ -375,6 +370,7 @@ int coil_loop_close(coil_loop *loop)
     coil__loop_close_tasks(loop);
     coil__loop_drop_ready(loop);
     coil__loop_close_threads(loop);
+    coil__signals_close(loop);
     coil__watchers_close(loop);
     coil__loop_close_transports(loop);
     while (loop->backend->ops->pending(loop->backend) > 0)

@@ -43,6 +43,7 @@ enum {
     COIL__WAIT_MIN_NS = 50 * 1000,
 };
 
+struct coil__signals;
 struct coil__watchers;
 
 struct coil_loop {
@@ -81,7 +82,8 @@ struct coil_loop {
     coil_error *leave_error;
     pthread_t thread;      /* the one that runs it, while it runs */
     const void *made_at;   /* return address of the call that made it */
-    atomic_int interrupts; /* SIGINTs that no turn has looked at yet */
+    atomic_bool signalled; /* signals have arrived that no turn has looked at yet */
+    atomic_int interrupts; /* among them: such as end the run */
     void (*on_interrupt)(coil_loop *loop, void *arg);
     void *on_interrupt_arg;
 
@@ -109,6 +111,7 @@ struct coil_loop {
     /* Around. */
     struct coil__cache cache;
     struct coil__watchers *watchers;
+    struct coil__signals *signals; /* NULL until the first handler */
     coil_exception_handler exception_handler;
     void *exception_handler_arg;
     coil_logger logger;

@@ -9,6 +9,7 @@
 #include <coil/gen.h>
 #include <coil/wait.h>
 #include "base/error.h"
+#include "loop/signal.h"
 #include "structure/ensure.h"
 #include "structure/shutdown.h"
 #include "tasks/task.h"
@@ -108,8 +109,8 @@ struct coil_runner {
     bool closed;
     coil_task *main; /* borrowed while it runs */
     int interrupts;  /* SIGINTs during this run */
-    struct sigaction old_sigint;
-    bool sigint_taken;
+    bool terminated; /* SIGTERM came during this run */
+    bool sigint_taken, sigterm_taken;
 };
 
 static void runner_destroy(void *object)
@@ -155,66 +156,64 @@ coil_loop *coil_runner_get_loop(coil_runner *runner)
     return runner->loop;
 }
 
-/* ---- Ctrl-C ------------------------------------------------------------------------------------- */
+/* ---- SIGINT and SIGTERM ------------------------------------------------------------------------- */
 
-/* The loop that is told of SIGINT. Only the main thread's runner takes the signal, so there is one. */
-static _Atomic(coil_loop *) sigint_loop;
-static atomic_int sigint_count;
-
-static void on_sigint(int signal_number)
-{
-    int saved = errno;
-    coil_loop *loop = atomic_load(&sigint_loop);
-    if (atomic_fetch_add(&sigint_count, 1) >= 1) {
-        /* The second is the last one that we take: a third ends the process. */
-        struct sigaction fallback = { .sa_handler = SIG_DFL };
-        (void)sigaction(signal_number, &fallback, NULL);
-    }
-    if (loop) {
-        atomic_fetch_add(&loop->interrupts, 1);
-        loop->backend->ops->wake(loop->backend);
-    }
-    errno = saved;
-}
-
-/* In a turn of the loop. */
-static void look_at_sigint(coil_loop *loop, void *arg)
+/* In a turn of the loop. The first request cancels main, so that it can clean up. SIGINT comes from a person,
+ * who may ask again because nothing happens; SIGTERM from a supervisor, which has SIGKILL for that. */
+static void look_at_interrupts(coil_loop *loop, void *arg)
 {
     coil_runner *runner = arg;
-    runner->interrupts = atomic_load(&sigint_count);
-    if (runner->interrupts == 1 && !coil_future_done(runner->main))
-        coil_task_cancel(runner->main, NULL);
-    else
+    bool first = runner->interrupts == 0 && !runner->terminated;
+    int before = runner->interrupts;
+    if (runner->sigint_taken)
+        runner->interrupts = coil__interrupt_count(SIGINT);
+    if (runner->sigterm_taken)
+        runner->terminated = coil__interrupt_count(SIGTERM) > 0;
+    bool insists = runner->interrupts > (first ? 1 : before);
+    if (insists || (first && coil_future_done(runner->main)))
         coil__loop_leave(loop, COIL_EINTERRUPT, NULL);
+    else if (first)
+        coil_task_cancel(runner->main, NULL);
 }
 
-static void take_sigint(coil_runner *runner)
+static void take_signals(coil_runner *runner)
 {
-    struct sigaction current;
     runner->interrupts = 0;
-    runner->sigint_taken = false;
-    if (runner->options.leave_sigint || getpid() != (pid_t)syscall(SYS_gettid) ||
-        sigaction(SIGINT, NULL, &current) < 0 || current.sa_handler != SIG_DFL)
+    runner->terminated = false;
+    if (getpid() != (pid_t)syscall(SYS_gettid))
         return;
-    atomic_store(&sigint_count, 0);
-    atomic_store(&sigint_loop, runner->loop);
-    runner->loop->on_interrupt = look_at_sigint;
-    runner->loop->on_interrupt_arg = runner;
-    struct sigaction ours = { .sa_handler = on_sigint };
-    sigemptyset(&ours.sa_mask);
-    runner->sigint_taken = sigaction(SIGINT, &ours, &runner->old_sigint) == 0;
+    coil_loop *loop = runner->loop;
+    atomic_store(&loop->interrupts, 0);
+    loop->on_interrupt = look_at_interrupts;
+    loop->on_interrupt_arg = runner;
+    runner->sigint_taken = !runner->options.leave_sigint && coil__interrupt_take(loop, SIGINT);
+    runner->sigterm_taken = runner->options.cancel_on_sigterm &&
+                            coil__interrupt_take(loop, SIGTERM);
 }
 
-static void give_sigint_back(coil_runner *runner)
+static void give_signals_back(coil_runner *runner)
 {
-    if (!runner->sigint_taken)
-        return;
-    (void)sigaction(SIGINT, &runner->old_sigint, NULL); /* it was valid when we read it */
-    atomic_store(&sigint_loop, NULL);
-    runner->interrupts = atomic_load(&sigint_count);
+    if (runner->sigint_taken) {
+        coil__interrupt_give_back(SIGINT);
+        runner->interrupts = coil__interrupt_count(SIGINT);
+    }
+    if (runner->sigterm_taken) {
+        coil__interrupt_give_back(SIGTERM);
+        runner->terminated = coil__interrupt_count(SIGTERM) > 0;
+    }
+    runner->sigint_taken = runner->sigterm_taken = false;
     runner->loop->on_interrupt = NULL;
-    atomic_store(&runner->loop->interrupts, 0);
-    runner->sigint_taken = false;
+}
+
+/* What a run that a signal has cancelled ends with: the record's detail is the signal's number. */
+static int interrupted(const coil_runner *runner)
+{
+    int number = runner->interrupts > 0 ? SIGINT : SIGTERM;
+    coil__fail(COIL_EINTERRUPT, "%s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    coil_error *error = coil_error_current(COIL_EINTERRUPT);
+    if (error)
+        coil_error_set_detail(error, number);
+    return COIL_EINTERRUPT;
 }
 
 /* ---- running ------------------------------------------------------------------------------------ */
@@ -236,14 +235,15 @@ int coil_runner_run(coil_runner *runner, coil_coro *coro, coil_context *context,
         return coil_error_last();
 
     runner->main = task;
-    take_sigint(runner);
+    take_signals(runner);
     rc = run_for(loop, task);
-    give_sigint_back(runner);
+    give_signals_back(runner);
     runner->main = NULL;
     if (rc == 0)
         rc = value_out ? coil_future_take_result(task, value_out) : coil_future_result(task, NULL);
-    if (rc == COIL_ECANCELED && runner->interrupts > 0 && coil_task_uncancel(task) == 0)
-        rc = coil__fail(COIL_EINTERRUPT, "SIGINT");
+    if (rc == COIL_ECANCELED && (runner->interrupts > 0 || runner->terminated) &&
+        coil_task_uncancel(task) == 0)
+        rc = interrupted(runner);
     coil__unref(&task->object);
     return rc;
 }
@@ -367,16 +367,21 @@ int coil_run(coil_coro *coro, coil_value *value_out)
     return coil_run_with(coro, value_out, NULL);
 }
 
-int coil_main(coil_coro *coro)
+/* The number that the record of an error carries, or another one if it has none. */
+static int detail_or(int code, int otherwise)
+{
+    coil_error *error = coil_error_current(code);
+    return error ? (int)(coil_error_detail(error) & 0xff) : otherwise;
+}
+
+int coil_main_with(coil_coro *coro, const coil_run_options *options)
 {
     coil_value value = coil_nil();
-    int rc = coil_run(coro, &value);
-    if (rc == COIL_EEXIT) {
-        coil_error *error = coil_error_current(rc);
-        return error ? (int)(coil_error_detail(error) & 0xff) : EXIT_FAILURE;
-    }
+    int rc = coil_run_with(coro, &value, options);
+    if (rc == COIL_EEXIT)
+        return detail_or(rc, EXIT_FAILURE);
     if (rc == COIL_EINTERRUPT)
-        return 128 + SIGINT;
+        return 128 + (detail_or(rc, SIGINT) == SIGTERM ? SIGTERM : SIGINT);
     if (rc < 0) {
         coil_error_print(stderr, rc);
         return EXIT_FAILURE;
@@ -386,4 +391,9 @@ int coil_main(coil_coro *coro)
                      : EXIT_SUCCESS;
     coil_value_clear(&value);
     return status;
+}
+
+int coil_main(coil_coro *coro)
+{
+    return coil_main_with(coro, NULL);
 }

@@ -515,7 +515,112 @@ TEST(run_that_fails_for_want_of_memory_leaves_nothing_scheduled)
     coil_unref(loop);
 }
 
+/* ---- SIGTERM ------------------------------------------------------------------------------------ */
+
+COIL_ASYNC0(is_terminated)
+{
+    kill(getpid(), SIGTERM);
+    int rc = coil_sleep(100);
+    note("%s", coil_error_name(rc));
+    kill(getpid(), SIGTERM); /* changes nothing */
+    COIL_TRY(coil_sleep(0.002));
+    note("clean");
+    return rc;
+}
+
+static int run_with_sigterm(coil_coro *coro)
+{
+    coil_run_options options = COIL_RUN_OPTIONS_INIT;
+    options.cancel_on_sigterm = true;
+    return coil_run_with(coro, NULL, &options);
+}
+
+TEST(sigterm_cancels_main_once_if_asked_to)
+{
+    /* A service cleans up, however often its supervisor repeats itself. */
+    struct sigaction now;
+    EXPECT_INT(run_with_sigterm(is_terminated()), COIL_EINTERRUPT);
+    EXPECT_INT(coil_error_detail(coil_error_current(COIL_EINTERRUPT)), SIGTERM);
+    EXPECT_NOTES("COIL_ECANCELED clean");
+    sigaction(SIGTERM, NULL, &now);
+    EXPECT(now.sa_handler == SIG_DFL);
+}
+
+COIL_ASYNC0(is_terminated_and_interrupted)
+{
+    kill(getpid(), SIGTERM);
+    EXPECT_INT(coil_sleep(100), COIL_ECANCELED);
+    kill(getpid(), SIGINT);
+    int rc = coil_sleep(100);
+    note("%s", coil_error_name(rc)); /* of the shutdown */
+    return rc;
+}
+
+TEST(interrupt_after_sigterm_leaves_the_loop_at_once)
+{
+    /* Somebody sits there and waits. */
+    EXPECT_INT(run_with_sigterm(is_terminated_and_interrupted()), COIL_EINTERRUPT);
+    EXPECT_NOTES("COIL_ECANCELED");
+}
+
+static int main_with_sigterm(void)
+{
+    coil_run_options options = COIL_RUN_OPTIONS_INIT;
+    options.cancel_on_sigterm = true;
+    return coil_main_with(is_terminated(), &options);
+}
+
+static int main_without_sigterm(void)
+{
+    return coil_main(is_terminated());
+}
+
+TEST(main_ends_with_143_or_by_the_signal)
+{
+    /* As a shell counts; and without the option the signal does what it does to any program. */
+    static struct child_end end;
+    EXPECT_INT(exit_status_of(main_with_sigterm, &end), 143);
+    EXPECT_STR(end.words, "");
+    EXPECT_INT(exit_status_of(main_without_sigterm, &end), -SIGTERM);
+}
+
+static int note_own_interrupt(void *arg)
+{
+    (void)arg;
+    note("own");
+    return 0;
+}
+
+COIL_ASYNC0(handles_its_interrupts)
+{
+    COIL_TRY(coil_add_signal_handler(NULL, SIGINT, note_own_interrupt, NULL));
+    kill(getpid(), SIGINT);
+    COIL_TRY(coil_sleep(0.002));
+    EXPECT_INT(coil_remove_signal_handler(NULL, SIGINT), 1);
+    kill(getpid(), SIGINT);
+    return coil_sleep(100);
+}
+
+COIL_ASYNC0(leaves_its_handler)
+{
+    return coil_add_signal_handler(NULL, SIGINT, note_own_interrupt, NULL);
+}
+
+TEST(handler_of_the_programs_own_comes_before_the_runs)
+{
+    /* Removed, it leaves the run's in place; left there, it goes with the loop, and with it all of ours. */
+    EXPECT_INT(steps_run(handles_its_interrupts(), NULL, &dropped), COIL_EINTERRUPT);
+    EXPECT_NOTES("own");
+    EXPECT(sigint_action() == SIG_DFL);
+    EXPECT_RUN_REAL(leaves_its_handler(), 0);
+    EXPECT(sigint_action() == SIG_DFL);
+}
+
 TESTS_MAIN(RUN(run_that_fails_for_want_of_memory_leaves_nothing_scheduled),
+           RUN(sigterm_cancels_main_once_if_asked_to),
+           RUN(interrupt_after_sigterm_leaves_the_loop_at_once),
+           RUN(main_ends_with_143_or_by_the_signal),
+           RUN(handler_of_the_programs_own_comes_before_the_runs),
            RUN(run_gives_the_result_away_or_clears_it),
            RUN(error_of_the_coroutine_comes_out_with_its_record),
            RUN(run_of_nothing_fails_with_the_constructors_code), RUN(nested_run_is_refused),
