@@ -2,21 +2,20 @@
  *
  *     static int reload(void *arg)
  *     {
- *         ...any call of any library: nothing has been interrupted...
+ *         return read_settings(arg);
  *     }
  *     ...
- *     COIL_TRY(coil_add_signal_handler(NULL, SIGHUP, reload, server));
+ *     COIL_TRY(coil_add_signal_handler(NULL, SIGHUP, reload, &settings));
  *
- * The callback runs in a turn of the loop, as every other, and a loop that sleeps wakes up for it. What a
+ * The callback runs in a turn of the loop, as every other: it has interrupted nothing, and may call anything.
+ * A loop that sleeps wakes up for it. What a
  * service needs most is the end of its work:
  *
  *     COIL_ASYNC0(amain)
  *     {
- *         struct server server;
- *         COIL_TRY(server_start(&server));
- *         int number;
- *         COIL_TRY(number = coil_wait_signal(SIGTERM, SIGINT));
- *         return server_stop(&server);
+ *         COIL_TRY(start_serving());
+ *         COIL_TRY(coil_wait_signal(SIGTERM, SIGINT));
+ *         return stop_serving();
  *     }
  *
  * coil_run_options has cancel_on_sigterm for programs that rather have their main task cancelled.
@@ -33,6 +32,7 @@
 #ifndef COIL_SIGNAL_H
 #define COIL_SIGNAL_H
 
+#include <signal.h>
 #include <coil/loop.h>
 
 COIL_BEGIN_DECLS

@@ -69,7 +69,7 @@ static int open_embedding(coil_loop *loop)
 int coil_loop_fd(coil_loop *loop)
 {
     if (loop->closed)
-        return coil__fail(COIL_ECLOSED, "the loop is closed");
+        return coil__loop_refuse_closed(loop);
     if (loop->embed_fd < 0) {
         int rc = open_embedding(loop);
         if (rc < 0)

@@ -164,7 +164,7 @@ int coil_call_soon_threadsafe_with(coil_loop *loop, coil_callback fn, void *arg,
     rc = post(loop, fn, arg, options ? options->release : NULL, context);
     if (COIL_UNLIKELY(rc < 0)) {
         coil_unref(context);
-        return rc == COIL_ECLOSED ? coil__fail(rc, "the loop is closed") : coil__fail_plain(rc);
+        return rc == COIL_ECLOSED ? coil__loop_refuse_closed(loop) : coil__fail_plain(rc);
     }
     return 0;
 }
@@ -299,6 +299,16 @@ static void drop(struct coil__inbox *inbox)
     if (post.release)
         post.release(post.arg);
     coil_unref(post.context);
+}
+
+void coil__inbox_orphan(coil_loop *loop)
+{
+    struct coil__inbox *inbox = &loop->inbox;
+    pthread_mutex_init(&inbox->growing, NULL); /* its holder may not be here to give it up */
+    inbox->closed = true;
+    atomic_store(&atomic_load(&inbox->tail)->claimed, COIL__SEGMENT_POSTS);
+    atomic_store(&inbox->wakers, 0);
+    atomic_store(&loop->sleeping, false);
 }
 
 void coil__inbox_shut(coil_loop *loop)

@@ -73,6 +73,9 @@ int coil__inbox_post_late(struct coil__late *late);
 /* Queues what other threads have posted. What there is no memory for stays for the next time. */
 void coil__inbox_drain(coil_loop *loop);
 
+/* In a child of fork, whose parent's threads are not there: refuses further calls. */
+void coil__inbox_orphan(coil_loop *loop);
+
 /* Refuses further calls, drops those that were posted, and waits until no sender uses the backend. */
 void coil__inbox_shut(coil_loop *loop);
 

@@ -171,9 +171,10 @@ void coil__loop_exit(struct coil__thread old)
 
 static int check_can_run(coil_loop *loop)
 {
+    coil__fork_notice(loop);
     if (loop->closed)
-        return coil__fail(COIL_ECLOSED, "the loop is closed");
-    if (loop->running || coil__thread.loop)
+        return coil__loop_refuse_closed(loop);
+    if (loop->running || coil__loop_running_here())
         return coil__fail(COIL_ENESTED, "%s",
                           loop->running ? "this loop is running" : "another loop is running");
     return 0;
@@ -290,6 +291,7 @@ void coil__loop_let_go(coil_loop *loop)
 {
     if (atomic_fetch_sub_explicit(&loop->holds, 1, memory_order_acq_rel) > 1)
         return;
+    coil__fork_unregister(loop);
     coil__inbox_fini(&loop->inbox);
     coil__free(loop);
 }
@@ -315,6 +317,12 @@ coil_loop *coil_new_event_loop(void)
         else
             coil__fail(rc, "opening the backend");
         return NULL;
+    }
+    if (coil__fork_register(loop) < 0) {
+        loop->backend->ops->close(loop->backend);
+        coil__inbox_fini(&loop->inbox);
+        coil__free(loop);
+        return coil__fail_null(COIL_ENOMEM);
     }
     coil__object_init(&loop->object, &loop_type);
     atomic_init(&loop->holds, 1);
@@ -350,10 +358,11 @@ void coil__loop_drop_ready(coil_loop *loop)
 
 int coil_loop_close(coil_loop *loop)
 {
-    if (loop->running)
+    coil__fork_notice(loop);
+    if (loop->running && !loop->forked)
         return coil__fail(COIL_ERUNTIME, "the loop is running");
     if (loop->closed)
-        return 0;
+        return 0; /* of a parent's loop nothing is touched, and nobody's cleanup is run */
     loop->closed = true;
     coil__ref(&loop->object);
 
@@ -395,7 +404,7 @@ int coil_loop_close(coil_loop *loop)
 
 coil_loop *coil_get_running_loop(void)
 {
-    return coil__thread.loop;
+    return coil__loop_running_here();
 }
 
 coil_loop *coil__loop_missing(void)
@@ -414,10 +423,16 @@ static int refuse_loop(const coil_loop *loop, int code, const char *why)
                       why);
 }
 
+int coil__loop_refuse_closed(const coil_loop *loop)
+{
+    return loop->forked ? refuse_loop(loop, COIL_EFORKED, "is that of the parent process")
+                        : refuse_loop(loop, COIL_ECLOSED, "is closed");
+}
+
 int coil__loop_check_open(coil_loop *loop)
 {
     if (COIL_UNLIKELY(loop->closed))
-        return refuse_loop(loop, COIL_ECLOSED, "is closed");
+        return coil__loop_refuse_closed(loop);
     if (COIL_UNLIKELY(loop->debug) && loop->running && !pthread_equal(loop->thread, pthread_self()))
         return refuse_loop(loop, COIL_EWRONGTHREAD, "runs in another thread");
     return 0;
@@ -425,7 +440,7 @@ int coil__loop_check_open(coil_loop *loop)
 
 bool coil_loop_is_running(const coil_loop *loop)
 {
-    return loop->running;
+    return loop->running && !loop->forked;
 }
 
 bool coil_loop_is_closed(const coil_loop *loop)

@@ -74,6 +74,9 @@ struct coil_loop {
 
     /* Life. */
     bool running, closed, debug;
+    bool forked;                  /* another process's, of which this one is a copy; closed, too */
+    pid_t pid;                    /* of the process that made it */
+    struct coil__link registered; /* in the list of all loops, for fork */
     bool has_run;
     unsigned runs; /* counts them: what was meant to stop one must not stop the next */
     bool unguarded_reported;
@@ -130,6 +133,13 @@ extern atomic_bool coil__loops_in_threads;
 
 coil_loop *coil__loop_missing(void);
 
+/* The loop that runs in this thread and process. */
+static inline coil_loop *coil__loop_running_here(void)
+{
+    coil_loop *loop = coil__thread.loop;
+    return loop && !COIL_UNLIKELY(loop->forked) ? loop : NULL;
+}
+
 /* loop, or the running one; NULL (COIL_ENOLOOP is current) if there is neither. */
 static inline coil_loop *coil__loop_or_running(coil_loop *loop)
 {
@@ -140,6 +150,8 @@ static inline coil_loop *coil__loop_or_running(coil_loop *loop)
 
 /* 0, or why the loop takes no new work: COIL_ECLOSED, in debug mode COIL_EWRONGTHREAD. */
 int coil__loop_check_open(coil_loop *loop);
+/* Fails with why a closed loop is closed: COIL_ECLOSED, or COIL_EFORKED. */
+int coil__loop_refuse_closed(const coil_loop *loop);
 
 static inline int coil__loop_open_for_work(coil_loop *loop)
 {
@@ -218,6 +230,15 @@ void coil__loop_close_transports(coil_loop *loop);
 int coil__loop_shut_down_executor(void);
 /* Lets go of all that threads still do for a loop that is being closed. */
 void coil__loop_close_threads(coil_loop *loop);
+
+/* ---- fork --------------------------------------------------------------------------------------- */
+
+/* Every loop is registered from its beginning to its end. 0 or COIL_ENOMEM. */
+int coil__fork_register(coil_loop *loop);
+void coil__fork_unregister(coil_loop *loop);
+/* For processes that were made without fork's handlers: finds out whether the loop is a parent's, and if so
+ * closes it. It makes a system call: not for every step. */
+void coil__fork_notice(const coil_loop *loop);
 
 /* ---- handles ------------------------------------------------------------------------------------ */
 

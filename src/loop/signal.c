@@ -16,8 +16,8 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/error.h"
 #include "loop/loop.h"
 
@@ -136,6 +136,8 @@ static int install(int number)
 static void uninstall(int number)
 {
     struct sigaction current;
+    if (numbers[number].users == 0)
+        return; /* a child of fork has none of its parent's */
     if (--numbers[number].users > 0)
         return;
     /* Neither fails: both actions were valid when we read them. */
@@ -180,8 +182,10 @@ static void release_unused(struct coil__signals *signals, int number)
     if (in_use(&signals->slots[number]))
         return;
     pthread_mutex_lock(&lock);
-    uninstall(number);
-    atomic_store(&numbers[number].owner, NULL);
+    if (atomic_load(&numbers[number].owner) == signals) {
+        uninstall(number);
+        atomic_store(&numbers[number].owner, NULL);
+    }
     pthread_mutex_unlock(&lock);
 }
 
@@ -451,4 +455,32 @@ void coil__interrupt_give_back(int number)
 int coil__interrupt_count(int number)
 {
     return atomic_load(&numbers[number].count);
+}
+
+/* ---- fork ----------------------------------------------------------------------------------------- */
+
+void coil__signals_before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void coil__signals_after_fork(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* What would lead to a loop that does not run here must not swallow a SIGTERM. */
+void coil__signals_in_child(void)
+{
+    for (int number = 1; number < NUMBERS; number++) {
+        struct coil__signals *owner = atomic_load(&numbers[number].owner);
+        coil_loop *loop = owner ? owner->loop : atomic_load(&numbers[number].run);
+        if (!loop || loop->pid == getpid())
+            continue;
+        numbers[number].users = 1;
+        uninstall(number);
+        atomic_store(&numbers[number].owner, NULL);
+        atomic_store(&numbers[number].run, NULL);
+    }
+    atomic_store(&inside, 0); /* handlers in threads that are not here */
 }

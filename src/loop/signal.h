@@ -36,4 +36,9 @@ int coil__interrupt_count(int number);
 void coil__signals_look(coil_loop *loop);
 void coil__signals_close(coil_loop *loop);
 
+/* Around fork. In the child the signals have the actions again that they had before Coil's. */
+void coil__signals_before_fork(void);
+void coil__signals_after_fork(void);
+void coil__signals_in_child(void);
+
 #endif

@@ -150,6 +150,11 @@ struct coil__backend_ops {
      * backend's back and came back under the same number must work, too. */
     void (*forget)(struct coil__backend *backend, int fd);
 
+    /* In a child of fork: gives up what is shared with the parent, who must not notice: by close and munmap,
+     * and nothing else. Called between fork and exec, so without allocating or freeing; the backend is not
+     * used again, and its memory stays. */
+    void (*abandon)(struct coil__backend *backend);
+
     /* A descriptor that polls readable when wait() has something to do; -ENOTSUP if there is none. */
     int (*poll_fd)(struct coil__backend *backend);
 
@@ -194,6 +199,9 @@ struct coil__backend {
 extern const struct coil__backend_ops coil__backend_epoll;
 extern const struct coil__backend_ops coil__backend_poll;
 extern const struct coil__backend_ops coil__backend_uring;
+
+/* What stands in for an abandoned one: refuses with COIL_EFORKED, and makes no system call. */
+extern struct coil__backend coil__backend_forked;
 
 /* Opens the one named by the environment variable COIL_BACKEND, or else the best that works here.
  * io_uring is forbidden in many places: where it is named and cannot be had, the best of the others is

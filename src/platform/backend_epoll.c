@@ -344,6 +344,12 @@ static void epoll_forget(struct coil__backend *backend, int fd)
     slot->armed = 0;
 }
 
+static void epoll_abandon(struct coil__backend *backend)
+{
+    (void)close(of(backend)->wake_fd);
+    (void)close(of(backend)->epoll_fd);
+}
+
 static int epoll_poll_fd(struct coil__backend *backend)
 {
     of(backend)->embedded = true;
@@ -449,6 +455,7 @@ const struct coil__backend_ops coil__backend_epoll = {
     .wait = epoll_wait_and_run,
     .wake = epoll_wake,
     .forget = epoll_forget,
+    .abandon = epoll_abandon,
     .poll_fd = epoll_poll_fd,
     .pending = epoll_pending,
     .flow_open = epoll_flow_open,

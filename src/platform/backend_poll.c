@@ -235,6 +235,11 @@ static void poll_forget(struct coil__backend *backend, int fd)
     (void)slot;
 }
 
+static void poll_abandon(struct coil__backend *backend)
+{
+    (void)close(of(backend)->wake_fd);
+}
+
 static int poll_poll_fd(struct coil__backend *backend)
 {
     (void)backend;
@@ -332,6 +337,7 @@ const struct coil__backend_ops coil__backend_poll = {
     .wait = poll_wait_and_run,
     .wake = poll_wake,
     .forget = poll_forget,
+    .abandon = poll_abandon,
     .poll_fd = poll_poll_fd,
     .pending = poll_pending,
     .flow_open = poll_flow_open,

@@ -222,6 +222,19 @@ static void uring_close(struct coil__backend *backend)
     coil__free(uring);
 }
 
+/* Unmapping and closing: the ring goes on for the parent, whose memory and descriptor it keeps. */
+static void uring_abandon(struct coil__backend *backend)
+{
+    struct uring_backend *uring = of(backend);
+
+    io_uring_queue_exit(&uring->ring);
+    (void)close(uring->wake_fd);
+    if (uring->outside_fd >= 0) {
+        (void)close(uring->outside_fd);
+        (void)close(uring->bell_fd);
+    }
+}
+
 struct io_uring_sqe *coil__uring_request(struct uring_backend *uring, uint32_t *ticket_out,
                                          int *rc_out)
 {
@@ -763,6 +776,7 @@ const struct coil__backend_ops coil__backend_uring = {
     .wait = uring_wait,
     .wake = uring_wake,
     .forget = uring_forget,
+    .abandon = uring_abandon,
     .poll_fd = uring_poll_fd,
     .pending = uring_pending,
     .flow_open = coil__uring_flow_open,

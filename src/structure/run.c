@@ -32,9 +32,10 @@ static int check_can_start(coil_loop *loop, void *awaitable)
     int rc = 0;
     if (!awaitable)
         return coil_error_last();
+    coil__fork_notice(loop);
     if (loop->closed)
-        rc = coil__fail(COIL_ECLOSED, "the loop is closed");
-    else if (loop->running || coil__thread.loop)
+        rc = coil__loop_refuse_closed(loop);
+    else if (loop->running || coil__loop_running_here())
         rc = coil__fail(COIL_ENESTED, "%s",
                         loop->running ? "this loop is running" : "another loop is running");
     if (rc < 0 && coil_is_coroutine(awaitable))
@@ -222,7 +223,7 @@ int coil_runner_run(coil_runner *runner, coil_coro *coro, coil_context *context,
                     coil_value *value_out)
 {
     int rc = coro ? 0 : coil_error_last();
-    if (rc == 0 && coil__thread.loop)
+    if (rc == 0 && coil__loop_running_here())
         rc = coil__fail(COIL_ENESTED, "a loop is running in this thread");
     coil_loop *loop = rc == 0 ? coil_runner_get_loop(runner) : NULL;
     if (!loop) {
@@ -327,7 +328,8 @@ int coil_runner_close(coil_runner *runner)
     runner->closed = true;
     int rc = 0;
     if (loop) {
-        rc = coil__run_shutdown(loop);
+        coil__fork_notice(loop);
+        rc = loop->forked ? coil__loop_refuse_closed(loop) : coil__run_shutdown(loop);
         int closed = coil_loop_close(loop);
         rc = rc < 0 ? rc : closed;
     }

@@ -1,7 +1,6 @@
 /* Waiting for a signal. */
 #include <coil/signal.h>
 
-#include <signal.h>
 #include "base/error.h"
 #include "loop/signal.h"
 #include "structure/waitlist.h"

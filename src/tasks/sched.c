@@ -125,6 +125,8 @@ static int return_to_creator(struct coil__task *task)
 static __attribute__((noinline)) int suspend_slowly(struct coil__task *task, coil_step_end how)
 {
     coil_loop *loop = task->future.loop;
+    if (COIL_UNLIKELY(loop->forked))
+        return coil__loop_refuse_closed(loop); /* the other tasks are the parent's to run */
     if (loop->slow & COIL__SLOW_STEPS)
         coil__slow_end(loop, &task->future, how, NULL);
     if (task->flags & COIL__TASK_NESTED)
@@ -260,6 +262,8 @@ static __attribute__((noinline)) int yield_slowly(struct coil__task *task)
     coil_loop *loop = task->future.loop;
     if (task->flags & COIL__TASK_CLOSING)
         return refuse_to_wait(task, NULL);
+    if (COIL_UNLIKELY(loop->forked))
+        return coil__loop_refuse_closed(loop);
     if (loop->slow & COIL__SLOW_TRACE)
         coil__trace_waits(loop, &task->future,
                           &(coil_wait_info){ .size = sizeof(coil_wait_info),
@@ -324,7 +328,7 @@ int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
 
     int rc = suspend(task, COIL_STEP_WAITING);
     task->waiting = NULL;
-    if (COIL_UNLIKELY(rc == COIL_ECLOSING) && coil__wait_pending(wait))
+    if (COIL_UNLIKELY(rc == COIL_ECLOSING || rc == COIL_EFORKED) && coil__wait_pending(wait))
         (void)wait->detach(wait);
     if (COIL_UNLIKELY(wait->state == COIL__WAIT_CANCELLED && rc == 0))
         rc = coil__fail_with(COIL_ECANCELED, wait->error);
