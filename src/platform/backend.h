@@ -104,6 +104,9 @@ struct coil__flow {
     /* The owner's. */
     int fd; /* non-blocking */
     uint8_t kind;
+    /* STREAM, LISTENER: nobody will read from the descriptor, or accept, once flow_close was called. So the
+     * backend may receive and accept before it is asked to; what was not fetched goes with the flow. */
+    bool ahead;
     bool tcp; /* a short read means that nothing is left, which does not hold for Unix sockets */
     void (*readable)(struct coil__flow *flow);
     void (*writable)(struct coil__flow *flow);

@@ -35,6 +35,7 @@
 
 #include "base/alloc.h"
 #include "platform/backend_try.h"
+#include "platform/backend_uring_pool.h"
 #include "platform/backend_wake.h"
 #include "platform/clock.h"
 
@@ -118,6 +119,8 @@ static int ring_open(struct uring_backend *uring, struct io_uring *ring)
     rc = try_to_enter(ring);
     if (rc == 0 && uring->bell_fd >= 0)
         rc = io_uring_register_eventfd(ring, uring->bell_fd);
+    if (rc == 0 && uring->pool != NULL)
+        rc = coil__uring_pool_attach(uring->pool, ring);
     if (rc < 0) {
         io_uring_queue_exit(ring);
         return rc;
@@ -168,10 +171,10 @@ static int watch_wake_again(struct uring_backend *uring)
 static int move(struct uring_backend *uring)
 {
     struct io_uring fresh;
+    reap(uring);
     int rc = ring_open(uring, &fresh);
     if (rc < 0)
         return rc;
-    reap(uring);
     io_uring_queue_exit(&uring->ring);
     uring->ring = fresh;
     uring->enabled = false;
@@ -479,6 +482,7 @@ static int uring_wait(struct coil__backend *backend, int64_t timeout_ns)
 
     if (uring->bell_fd >= 0)
         coil__wake_drain(uring->wake_fd); /* first this, then the look */
+    coil__uring_flows_ask(uring);
     int rc = uring->wake_watched ? 0 : watch_wake_again(uring);
     bool at_once = rc < 0 || uring->first_listed >= 0 || coil__uring_flows_due(uring) ||
                    io_uring_cq_ready(&uring->ring) > 0;
@@ -489,6 +493,8 @@ static int uring_wait(struct coil__backend *backend, int64_t timeout_ns)
         quieten_bell(uring);
     run_listed(uring);
     coil__uring_flows_run(uring);
+    if (uring->bell_fd >= 0)
+        coil__uring_flows_ask_now(uring);
     return rc;
 }
 
@@ -608,6 +614,9 @@ static void reap(struct uring_backend *uring)
             break;
         case URING_FLOW:
             coil__uring_flow_completed(uring, cqe);
+            break;
+        case URING_INFLOW:
+            coil__uring_inflow_completed(uring, cqe);
             break;
         default:
             break;

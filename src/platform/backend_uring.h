@@ -15,8 +15,9 @@ enum uring_tag {
     URING_NOBODY = 0, /* a request that was withdrawn before the kernel saw it */
     URING_OP = 1,     /* descriptor, side and generation */
     URING_WAKE = 2,
-    URING_FLOW = 3, /* a struct uring_flow */
-    URING_TAGS = 7, /* the mask */
+    URING_FLOW = 3,   /* a struct uring_flow: events */
+    URING_INFLOW = 4, /* a struct uring_flow: what was received or accepted */
+    URING_TAGS = 7,   /* the mask */
 };
 
 enum uring_request_state {
@@ -58,7 +59,9 @@ struct uring_backend {
     struct coil__link
         flows;              /* struct uring_flow, until the kernel knows nothing of them any more */
     struct coil__link told; /* those with events to take in */
-    struct coil__link hot;  /* struct coil__flow, see flow.h */
+    struct coil__link unasked; /* those for which the kernel is to be asked something */
+    struct coil__link hot;     /* struct coil__flow, see flow.h */
+    struct uring_pool *pool;   /* NULL until a flow wants it */
 };
 
 static inline struct uring_backend *coil__uring_of(struct coil__backend *backend)
@@ -83,8 +86,13 @@ int coil__uring_reserve(struct uring_backend *uring, int fd);
 void coil__uring_flows_init(struct uring_backend *uring);
 /* After the ring has gone. */
 void coil__uring_flows_fini(struct uring_backend *uring);
-/* A completion was taken out of the ring; calls nobody. */
+/* A completion was taken out of the ring; these call nobody. */
 void coil__uring_flow_completed(struct uring_backend *uring, const struct io_uring_cqe *cqe);
+void coil__uring_inflow_completed(struct uring_backend *uring, const struct io_uring_cqe *cqe);
+/* Queues the requests that are due. */
+void coil__uring_flows_ask(struct uring_backend *uring);
+/* And hands them over, for a host that may sleep instead of us. */
+void coil__uring_flows_ask_now(struct uring_backend *uring);
 /* True if there is somebody to call without news from the kernel. */
 bool coil__uring_flows_due(const struct uring_backend *uring);
 /* Calls readable and writable where they are due. */

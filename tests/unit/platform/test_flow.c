@@ -24,6 +24,7 @@ struct probe {
 };
 
 static struct coil__backend *backend;
+static bool ahead; /* what the flows of the test allow */
 
 static void on_readable(struct coil__flow *flow)
 {
@@ -42,6 +43,7 @@ static struct probe probe_of(int fd, enum coil__flow_kind kind)
 {
     return (struct probe){ .flow = { .fd = fd,
                                      .kind = (uint8_t)kind,
+                                     .ahead = ahead,
                                      .readable = on_readable,
                                      .writable = on_writable } };
 }
@@ -275,6 +277,165 @@ TEST(a_polled_flow_is_called_again_once_its_owner_was_refused)
     end(fds);
 }
 
+/* A backend that receives ahead of its owner keeps every promise. */
+TEST(flows_that_may_be_ahead_behave_alike)
+{
+    ahead = true;
+    test_body_readable_is_called_in_each_wait_until_all_is_read();
+    test_body_a_flow_that_does_not_read_is_left_alone_and_loses_nothing();
+    test_body_the_end_is_read_once_and_a_peer_that_is_gone_is_told_of_without_reading();
+    test_body_a_refused_write_is_followed_by_one_call_of_writable();
+    test_body_a_listener_gives_its_connections_one_by_one();
+    test_body_a_descriptor_belongs_to_one_flow_and_to_no_operation_beside_it();
+    test_body_a_polled_flow_is_called_again_once_its_owner_was_refused();
+    ahead = false;
+}
+
+static unsigned char nth_byte(size_t n)
+{
+    return (unsigned char)(n * 31 + n / 4099);
+}
+
+/* Sends what fits, reads what has come in pieces of changing size, and pauses now and then. */
+static void stream_through(int sender, struct probe *probe, size_t total)
+{
+    size_t sent = 0, got = 0;
+    unsigned char block[5000];
+    for (int round = 0; got < total && round < 100000; round++) {
+        while (sent < total) {
+            size_t part = total - sent < sizeof block ? total - sent : sizeof block;
+            for (size_t i = 0; i < part; i++)
+                block[i] = nth_byte(sent + i);
+            ssize_t n = send(sender, block, part, MSG_DONTWAIT);
+            if (n <= 0)
+                break;
+            sent += (size_t)n;
+        }
+        backend->ops->flow_reading(backend, &probe->flow, round % 7 != 3);
+        EXPECT_INT(backend->ops->wait(backend, round % 7 == 3 ? 0 : PATIENCE_NS), 0);
+        int64_t n = backend->ops->flow_read(backend, &probe->flow, block,
+                                            (size_t)(round % 4999 + 1));
+        for (int64_t i = 0; i < n; i++)
+            if (block[i] != nth_byte(got + (size_t)i) && !EXPECT(!"a byte is in the wrong place"))
+                return;
+        got += n > 0 ? (size_t)n : 0;
+    }
+    EXPECT_INT((intmax_t)got, (intmax_t)total);
+}
+
+/* Order is all that a stream promises, and pausing is when it is easily lost. */
+TEST(a_stream_that_is_paused_now_and_then_arrives_in_order)
+{
+    for (int i = 0; i < 2; i++) {
+        int fds[2];
+        ahead = i == 1;
+        begin(fds);
+        struct probe probe = probe_of(fds[0], COIL__FLOW_STREAM);
+        REQUIRE((backend->ops->flow_open(backend, &probe.flow)) == 0);
+        stream_through(fds[1], &probe, 3 << 20);
+        backend->ops->flow_close(backend, &probe.flow);
+        end(fds);
+    }
+    ahead = false;
+}
+
+/* More connections with something unread than a backend has buffers of its own. */
+TEST(many_unread_flows_keep_none_of_the_others_waiting)
+{
+    enum {
+        FLOWS = 100
+    };
+    static struct probe probes[FLOWS];
+    static int ends[FLOWS][2];
+    int fds[2];
+    ahead = true;
+    begin(fds);
+    for (int i = 0; i < FLOWS; i++) {
+        REQUIRE((socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends[i])) == 0);
+        probes[i] = probe_of(ends[i][0], COIL__FLOW_STREAM);
+        REQUIRE((backend->ops->flow_open(backend, &probes[i].flow)) == 0);
+        backend->ops->flow_reading(backend, &probes[i].flow, true);
+    }
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < FLOWS; i++) {
+            probes[i].readable = 0;
+            REQUIRE((send(ends[i][1], "abc", 3, 0)) == 3);
+        }
+        for (int i = 0; i < FLOWS; i++)
+            wait_until(&probes[i].readable, 1);
+        for (int i = FLOWS - 1; i >= 0; i--) {
+            char buffer[8];
+            EXPECT_INT(backend->ops->flow_read(backend, &probes[i].flow, buffer, 8), 3);
+            EXPECT_INT(backend->ops->flow_read(backend, &probes[i].flow, buffer, 8), -EAGAIN);
+        }
+    }
+    for (int i = 0; i < FLOWS; i++) {
+        backend->ops->flow_close(backend, &probes[i].flow);
+        (void)close(ends[i][0]);
+        (void)close(ends[i][1]);
+    }
+    end(fds);
+    ahead = false;
+}
+
+/* What a connection leaves behind must not be missing later. */
+TEST(flows_closed_with_something_unread_leave_nothing_behind)
+{
+    int fds[2];
+    ahead = true;
+    begin(fds);
+    for (int i = 0; i < 200; i++) {
+        struct probe probe = probe_of(fds[0], COIL__FLOW_STREAM);
+        REQUIRE((backend->ops->flow_open(backend, &probe.flow)) == 0);
+        backend->ops->flow_reading(backend, &probe.flow, true);
+        REQUIRE((send(fds[1], "abc", 3, 0)) == 3);
+        if (i % 2 == 0)
+            wait_until(&probe.readable, 1);
+        else if (i % 4 == 1)
+            EXPECT_INT(backend->ops->wait(backend, 0), 0);
+        backend->ops->flow_close(backend, &probe.flow);
+    }
+    end(fds);
+    ahead = false;
+}
+
+/* Connections that came before they were asked for, and then nobody asks. */
+TEST(a_listener_that_closes_closes_what_nobody_fetched)
+{
+    int fds[2], before = dup(0);
+    (void)close(before);
+    ahead = true;
+    begin(fds);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof address;
+    REQUIRE((bind(listener, (void *)&address, length)) == 0);
+    REQUIRE((listen(listener, 64)) == 0);
+    REQUIRE((getsockname(listener, (void *)&address, &length)) == 0);
+    struct probe probe = probe_of(listener, COIL__FLOW_LISTENER);
+    REQUIRE((backend->ops->flow_open(backend, &probe.flow)) == 0);
+    backend->ops->flow_reading(backend, &probe.flow, true);
+    int clients[40];
+    for (int i = 0; i < 40; i++) {
+        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        REQUIRE((connect(clients[i], (void *)&address, length)) == 0);
+    }
+    wait_until(&probe.readable, 1);
+    int fd = backend->ops->flow_accept(backend, &probe.flow);
+    EXPECT(fd >= 0);
+    (void)close(fd);
+    backend->ops->flow_close(backend, &probe.flow);
+    (void)close(listener);
+    for (int i = 0; i < 40; i++)
+        (void)close(clients[i]);
+    end(fds);
+    ahead = false;
+    int after = dup(0);
+    (void)close(after);
+    EXPECT_INT(after, before);
+}
+
 TESTS_MAIN(RUN(readable_is_called_in_each_wait_until_all_is_read),
            RUN(a_flow_that_does_not_read_is_left_alone_and_loses_nothing),
            RUN(the_end_is_read_once_and_a_peer_that_is_gone_is_told_of_without_reading),
@@ -282,4 +443,9 @@ TESTS_MAIN(RUN(readable_is_called_in_each_wait_until_all_is_read),
            RUN(a_flow_may_be_closed_in_its_own_call_and_its_number_used_again),
            RUN(a_listener_gives_its_connections_one_by_one),
            RUN(a_descriptor_belongs_to_one_flow_and_to_no_operation_beside_it),
-           RUN(a_polled_flow_is_called_again_once_its_owner_was_refused))
+           RUN(a_polled_flow_is_called_again_once_its_owner_was_refused),
+           RUN(flows_that_may_be_ahead_behave_alike),
+           RUN(a_stream_that_is_paused_now_and_then_arrives_in_order),
+           RUN(many_unread_flows_keep_none_of_the_others_waiting),
+           RUN(flows_closed_with_something_unread_leave_nothing_behind),
+           RUN(a_listener_that_closes_closes_what_nobody_fetched))

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -269,6 +270,94 @@ TEST(another_thread_may_cancel_and_close)
     end(fds);
 }
 
+static int readable_calls;
+
+static void on_readable(struct coil__flow *flow)
+{
+    (void)flow;
+    readable_calls++;
+}
+
+static void wait_until_readable(void)
+{
+    for (int round = 0; readable_calls == 0 && round < PATIENCE_ROUNDS; round++)
+        EXPECT_INT(backend->ops->wait(backend, PATIENCE_NS), 0);
+    EXPECT(readable_calls > 0);
+    readable_calls = 0;
+}
+
+static void *receive_once(void *arg)
+{
+    char data[8];
+    wait_until_readable();
+    EXPECT_INT(backend->ops->flow_read(backend, arg, data, 1), 1);
+    return NULL;
+}
+
+/* A flow, and what it has received and nobody has read, goes on in the new ring. */
+TEST(flows_survive_a_change_of_threads)
+{
+    for (int ahead = 0; ahead < 2; ahead++) {
+        int fds[2];
+        char data[8] = "";
+        BEGIN(fds);
+        struct coil__flow flow = {
+            .fd = fds[0], .kind = COIL__FLOW_STREAM, .ahead = ahead != 0, .readable = on_readable
+        };
+        EXPECT_INT(backend->ops->flow_open(backend, &flow), 0);
+        backend->ops->flow_reading(backend, &flow, true);
+        for (int i = 0; i < 3; i++) {
+            pthread_t thread;
+            EXPECT(write(fds[1], "ab", 2) == 2);
+            if (EXPECT(pthread_create(&thread, NULL, receive_once, &flow) == 0))
+                pthread_join(thread, NULL);
+            wait_until_readable();
+            EXPECT_INT(backend->ops->flow_read(backend, &flow, data, 8), 1);
+            EXPECT(data[0] == 'b');
+        }
+        backend->ops->flow_close(backend, &flow);
+        end(fds);
+    }
+}
+
+static bool polls_readable(int fd)
+{
+    struct pollfd one = { .fd = fd, .events = POLLIN };
+    return poll(&one, 1, 0) == 1;
+}
+
+/* Between two steps the host sleeps: what a flow needs must be in the kernel by then. */
+TEST(flows_ring_for_a_host)
+{
+    for (int ahead = 0; ahead < 2; ahead++) {
+        int fds[2];
+        char data[8];
+        BEGIN(fds);
+        int outside = backend->ops->poll_fd(backend);
+        EXPECT(outside >= 0);
+        struct coil__flow flow = {
+            .fd = fds[0], .kind = COIL__FLOW_STREAM, .ahead = ahead != 0, .readable = on_readable
+        };
+        EXPECT_INT(backend->ops->flow_open(backend, &flow), 0);
+        backend->ops->flow_reading(backend, &flow, true);
+        for (int round = 0; round < 3; round++) {
+            for (int i = 0; i < 3; i++)
+                EXPECT_INT(look(), 0);
+            EXPECT(!polls_readable(outside));
+            readable_calls = 0;
+            EXPECT(write(fds[1], "abc", 3) == 3);
+            EXPECT(polls_readable(outside));
+            wait_until_readable();
+            EXPECT_INT(backend->ops->flow_read(backend, &flow, data, 8), 3);
+            EXPECT_INT(backend->ops->flow_read(backend, &flow, data, 8), -EAGAIN);
+            backend->ops->flow_reading(backend, &flow, false);
+            backend->ops->flow_reading(backend, &flow, true);
+        }
+        backend->ops->flow_close(backend, &flow);
+        end(fds);
+    }
+}
+
 /* ---- where it is forbidden --------------------------------------------------------------------- */
 
 struct refusal {
@@ -359,5 +448,5 @@ TESTS_MAIN(RUN(buffer_of_a_cancelled_receive_is_not_written_to),
            RUN(closing_after_forget_really_closes),
            RUN(completions_beyond_what_the_ring_holds_are_not_lost),
            RUN(wake_works_after_an_overflow), RUN(what_waits_survives_a_change_of_threads),
-           RUN(another_thread_may_cancel_and_close),
-           RUN(epoll_steps_in_where_io_uring_is_forbidden))
+           RUN(another_thread_may_cancel_and_close), RUN(flows_survive_a_change_of_threads),
+           RUN(flows_ring_for_a_host), RUN(epoll_steps_in_where_io_uring_is_forbidden))
