@@ -322,6 +322,7 @@ int coil__socket_transport_begin(struct coil__socket_transport *self, coil_loop 
     self->endpoint.flow.fd = fd;
     self->endpoint.flow.kind = COIL__FLOW_STREAM;
     self->endpoint.flow.tcp = tcp;
+    self->endpoint.flow.ahead = true; /* who reads from it is the transport, and then nobody */
     self->endpoint.read_ready = read_ready;
     self->endpoint.write_ready = write_ready;
     return coil__endpoint_begin(&self->endpoint, &socket_ops, loop, protocol, protocol_self);
