@@ -74,6 +74,13 @@ static const struct failure failures[] = {
     { CALL_PTHREAD_CREATE, EAGAIN, 0 },
     { CALL_SIGALTSTACK, ENOMEM, INVISIBLE },
     { CALL_SIGALTSTACK, EPERM, INVISIBLE | ALL },
+    { CALL_URING_SETUP, EPERM, INVISIBLE | ALL }, /* epoll steps in */
+    { CALL_URING_SETUP, ENOMEM, INVISIBLE },
+    { CALL_URING_SETUP, EMFILE, 0 },
+    { CALL_URING_ENTER, EINTR, INVISIBLE },
+    { CALL_URING_ENTER, EBUSY, INVISIBLE },
+    { CALL_URING_ENTER, EAGAIN, 0 },
+    { CALL_URING_ENTER, ENOMEM, 0 },
 };
 
 static bool acceptable(const struct failure *failure, int rc)
@@ -151,6 +158,9 @@ TEST(programs_survive_every_failed_call)
         if (!happened[by_all[i]])
             test_report_(__FILE__, __LINE__, "no program calls %s: is it wrapped?",
                          wrapped_call_names[by_all[i]]);
+    const char *backend = getenv("COIL_BACKEND");
+    if (backend && strcmp(backend, "io_uring") == 0)
+        EXPECT(happened[CALL_URING_SETUP] && happened[CALL_URING_ENTER]);
 }
 
 TEST(short_counts_are_made_up_for)

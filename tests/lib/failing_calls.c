@@ -14,6 +14,9 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#ifdef COIL_TEST_URING
+#include <liburing.h>
+#endif
 
 const char *const wrapped_call_names[CALLS] = {
     [CALL_NONE] = "no call",
@@ -41,6 +44,8 @@ const char *const wrapped_call_names[CALLS] = {
     [CALL_SIGACTION] = "sigaction",
     [CALL_SIGALTSTACK] = "sigaltstack",
     [CALL_PTHREAD_CREATE] = "pthread_create",
+    [CALL_URING_SETUP] = "io_uring_setup",
+    [CALL_URING_ENTER] = "io_uring_enter",
 };
 
 /* ---- orders ------------------------------------------------------------------------------------- */
@@ -139,6 +144,29 @@ WRAP(ssize_t, recvmsg, CALL_RECVMSG, (int fd, struct msghdr *header, int flags),
      (fd, header, flags))
 WRAP(ssize_t, sendmsg, CALL_SENDMSG, (int fd, const struct msghdr *header, int flags),
      (fd, header, flags))
+
+#ifdef COIL_TEST_URING
+/* liburing's calls give the error as their result. */
+#define WRAP_URING(name, call, params, args)                                                       \
+    int __real_##name params;                                                                      \
+    int __wrap_##name params;                                                                      \
+    int __wrap_##name params                                                                       \
+    {                                                                                              \
+        return fails(call) ? -errno : __real_##name args;                                          \
+    }
+
+WRAP_URING(io_uring_queue_init_params, CALL_URING_SETUP,
+           (unsigned entries, struct io_uring *ring, struct io_uring_params *params),
+           (entries, ring, params))
+WRAP_URING(io_uring_submit, CALL_URING_ENTER, (struct io_uring * ring), (ring))
+WRAP_URING(io_uring_submit_and_get_events, CALL_URING_ENTER, (struct io_uring * ring), (ring))
+WRAP_URING(io_uring_submit_and_wait, CALL_URING_ENTER, (struct io_uring * ring, unsigned count),
+           (ring, count))
+WRAP_URING(io_uring_submit_and_wait_timeout, CALL_URING_ENTER,
+           (struct io_uring * ring, struct io_uring_cqe **cqe, unsigned count,
+            struct __kernel_timespec *timeout, sigset_t *mask),
+           (ring, cqe, count, timeout, mask))
+#endif
 
 int __real_connect(int fd, const struct sockaddr *address, socklen_t length);
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t length);

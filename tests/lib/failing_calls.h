@@ -33,6 +33,8 @@ enum wrapped_call {
     CALL_SIGACTION,
     CALL_SIGALTSTACK,
     CALL_PTHREAD_CREATE,
+    CALL_URING_SETUP, /* these as liburing has them */
+    CALL_URING_ENTER,
     CALLS
 };
 
