@@ -59,9 +59,9 @@ static inline _Noreturn void coil__fiber_leave(struct coil__stack *from, void *l
 #endif
 }
 
-/* The same as coil__fiber_switch for codes. As a call that gives an int it can be the tail of a function that returns one;
- * gcc makes no tail call where a wider result has to be narrowed. A switch that gives a code must be
- * answered by one that passes a code. */
+/* coil__fiber_switch for codes. As a call that gives an int it can be the tail of a function that
+ * returns one; gcc makes no tail call where a wider result has to be narrowed. A switch that gives a
+ * code must be answered by one that passes a code. */
 #ifdef COIL__FIBER_ANNOTATED
 static inline int coil__fiber_switch_code(void **save, struct coil__stack *from, void *load,
                                           struct coil__stack *to, int code, bool from_dies)

@@ -28,10 +28,13 @@ enum {
     COIL__STACK_CLASSES = 13,                 /* 16 KiB, 32 KiB ... 64 MiB */
 };
 
+struct coil__room;
+
 struct coil__stack {
     struct coil__stack *next_free; /* in one of the lists of its class */
     char *low;                     /* lowest usable byte; the guard lies below */
     size_t bytes;                  /* usable; low + bytes is the address of this descriptor */
+    struct coil__room *room;       /* in the outermost frame, see tasks/task.h; NULL: none */
     uint8_t size_class;
     bool guarded;         /* false: a guard could not be had (pool->unguarded) */
     bool tsan_alive;      /* from the first switch to the stack until it dies */

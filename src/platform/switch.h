@@ -35,8 +35,9 @@ intptr_t coil__switch(void **save, void *load, intptr_t value);
 void *coil__switch_prepare(void *stack_low, size_t stack_bytes,
                            void (*entry)(void *arg, intptr_t value), void *arg);
 
-/* The switch of a stack that is never continued; top is stack_low + stack_bytes of coil__switch_prepare.
- * The stack may have been given up already, but its memory must still be there. */
+/* The switch of a stack that is never continued; top is stack_low + stack_bytes of
+ * coil__switch_prepare. The stack may have been given up already, but its memory must still be
+ * there. */
 #ifdef COIL__SWITCH_X86_64
 static inline _Noreturn void coil__switch_leave(void *load, intptr_t value, void *top)
 {

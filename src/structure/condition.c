@@ -64,9 +64,9 @@ int coil__condition_wait(coil_condition *condition, const char *operation)
     coil_lock *lock = lock_of(condition);
     if (!lock->coil__locked)
         return coil__fail(COIL_ERUNTIME, "%s without the lock", operation);
-    int rc = coil__park_check(&condition->coil__waiting, &condition->coil__leaving, operation);
-    if (rc == 0)
-        rc = coil_lock_release(lock);
+    if (!coil__park_allowed(&condition->coil__waiting, &condition->coil__leaving))
+        return coil__park_refuse(operation);
+    int rc = coil_lock_release(lock);
     if (rc < 0)
         return rc;
 

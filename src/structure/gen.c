@@ -139,8 +139,10 @@ static void gen_main(void *arg, intptr_t value)
 {
     coil_gen *gen = arg;
     struct coil__stack *stack = gen->stack;
+    struct coil__room room;
     (void)value;
     coil__fiber_entered(stack);
+    stack->room = &room; /* cppcheck-suppress autoVariables ; the stack dies in here */
     coil_value result = coil_nil();
     int rc = coil__coro_call(&gen->coro, &result);
     coil_value_clear(&result);

@@ -37,18 +37,35 @@ static void wake_first(coil_lock *lock)
 {
     struct coil__parked *first = lock->coil__waiting.first;
     if (first && first->wait.state == COIL__WAIT_PENDING)
-        coil__parked_wake(first);
+        (void)coil__parked_wake(first);
 }
 
-static __attribute__((noinline)) int acquire_in_turn(coil_lock *lock)
-{
+struct contender {
     struct coil__parked place;
-    int rc = coil__park(&place, &lock->coil__waiting, &lock->coil__waiting, "lock_acquire");
+    coil_lock *lock;
+};
+_Static_assert(sizeof(struct contender) <= sizeof(struct coil__room), "a task has room for one");
+
+static int rest_of_acquire(struct coil__wait *wait, int rc)
+{
+    struct contender *self = COIL__CONTAINER(wait, struct contender, place.wait);
+    coil_lock *lock = self->lock;
+    rc = coil__parked_over(&self->place, rc);
     if (rc == 0)
         lock->coil__locked = true;
     else if (rc == COIL_ECANCELED && !lock->coil__locked)
         wake_first(lock);
     return rc;
+}
+
+static __attribute__((noinline)) int acquire_in_turn(coil_lock *lock)
+{
+    if (!coil__park_allowed(&lock->coil__waiting, NULL))
+        return coil__park_refuse("lock_acquire");
+    struct contender *self = (struct contender *)coil__task_room(coil__thread.task);
+    self->lock = lock;
+    return coil__park_last(&self->place, &lock->coil__waiting, &lock->coil__waiting, "lock_acquire",
+                           rest_of_acquire);
 }
 
 int coil_lock_acquire(coil_lock *lock)

@@ -202,16 +202,19 @@ static __attribute__((noinline)) int put_slowly(coil_queue *queue, const coil_va
     return 0;
 }
 
-/* Neither a look at the queue's limits is needed, nor at those who wait. */
+/* The usual case: first in, first out, with room. Nobody has to be asked before somebody is woken. */
 static inline bool easy_put(const coil_queue *queue)
 {
-    return queue->coil__count < queue->coil__easy && !queue->coil__getters.first;
+    const struct coil__parked *getter = queue->coil__getters.first;
+    return queue->coil__count < queue->coil__easy && (!getter || coil__parked_unchecked(getter));
 }
 
-static inline void put_easily(coil_queue *queue, const coil_value *item)
+static inline int put_easily(coil_queue *queue, const coil_value *item)
 {
+    struct coil__parked *getter = queue->coil__getters.first;
     ring_put(queue, item);
     queue->coil__unfinished++;
+    return getter ? coil__parked_wake(getter) : 0;
 }
 
 static __attribute__((noinline)) int get_slowly(coil_queue *queue, coil_value *item_out)
@@ -228,80 +231,162 @@ static __attribute__((noinline)) int get_slowly(coil_queue *queue, coil_value *i
 
 static inline bool easy_get(const coil_queue *queue)
 {
-    return queue->coil__count > 0 && queue->coil__kind == FIFO && !queue->coil__putters.first;
+    const struct coil__parked *putter = queue->coil__putters.first;
+    return queue->coil__count > 0 && queue->coil__kind == FIFO &&
+           (!putter || coil__parked_unchecked(putter));
+}
+
+static inline int get_easily(coil_queue *queue, coil_value *item_out)
+{
+    struct coil__parked *putter = queue->coil__putters.first;
+    ring_take(queue, item_out);
+    return putter ? coil__parked_wake(putter) : 0;
 }
 
 int coil_queue_put_nowait(coil_queue *queue, coil_value item)
 {
-    if (!easy_put(queue))
-        return put_slowly(queue, &item);
-    put_easily(queue, &item);
-    return 0;
+    return easy_put(queue) ? put_easily(queue, &item) : put_slowly(queue, &item);
 }
 
 int coil_queue_get_nowait(coil_queue *queue, coil_value *item_out)
 {
-    if (!easy_get(queue))
-        return get_slowly(queue, item_out);
-    ring_take(queue, item_out);
-    return 0;
+    return easy_get(queue) ? get_easily(queue, item_out) : get_slowly(queue, item_out);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------ */
 
+/* One who waits, in its task's room. When its turn comes, rest_of_put and rest_of_get do what there is left
+ * to do; but a priority queue compares by a user's function, which must not run there: `item` and `item_out`
+ * are not used, and the caller goes on when it has waited. */
+struct patient {
+    struct coil__parked place;
+    coil_queue *queue;
+    union {
+        coil_value item;
+        coil_value *item_out;
+    };
+};
+_Static_assert(sizeof(struct patient) <= sizeof(struct coil__room), "a task has room for one");
+
+static inline struct patient *patient_of(struct coil__wait *wait)
+{
+    return COIL__CONTAINER(wait, struct patient, place.wait);
+}
+
 /* True if a place was woken, although its call will not act on it: the next one has to be. */
 static bool wakes_in_vain(const struct coil__parked *place, int rc)
 {
-    return rc < 0 && coil__park_happened(rc) && place->wait.state == COIL__WAIT_OVER;
+    return coil__park_happened(rc) && place->wait.state == COIL__WAIT_OVER;
 }
 
-static __attribute__((noinline)) int put_in_turn(coil_queue *queue, const coil_value *item)
+/* The queue is not full, or shut down. */
+static int put_at_last(coil_queue *queue, const coil_value *item)
 {
-    while (coil_queue_full(queue)) {
-        if (queue->coil__shut_down)
-            return coil__fail_plain(COIL_ESHUTDOWN);
-        struct coil__parked place;
-        int rc = coil__park(&place, &queue->coil__putters, &queue->coil__leaving, "queue_put");
-        if (wakes_in_vain(&place, rc) && !coil_queue_full(queue))
-            coil__waitlist_wake_first(&queue->coil__putters);
-        if (rc < 0)
-            return rc;
-    }
     int rc = put_slowly(queue, item);
     if (rc < 0) /* there is room, only not for this item; or nobody is left to be told */
         coil__waitlist_wake_first(&queue->coil__putters);
     return rc;
 }
 
+static int rest_of_put(struct coil__wait *wait, int rc)
+{
+    struct patient *self = patient_of(wait);
+    coil_queue *queue = self->queue;
+    rc = coil__parked_over(&self->place, rc);
+    if (COIL_UNLIKELY(rc < 0)) {
+        if (wakes_in_vain(&self->place, rc) && !coil_queue_full(queue))
+            coil__waitlist_wake_first(&queue->coil__putters);
+        return rc;
+    }
+    if (easy_put(queue))
+        return put_easily(queue, &self->item);
+    if (coil_queue_full(queue))
+        return queue->coil__shut_down ? coil__fail_plain(COIL_ESHUTDOWN)
+                                      : coil__park_again(&self->place, &queue->coil__putters);
+    return queue->coil__kind == PRIORITY ? 0 : put_at_last(queue, &self->item);
+}
+
+/* The queue is full. This is a tail call, so the item is handed on by value: where a pointer to it is
+ * handed out, gcc makes none. */
+static inline int wait_to_put(coil_queue *queue, coil_value item)
+{
+    if (queue->coil__shut_down)
+        return coil__fail_plain(COIL_ESHUTDOWN);
+    if (!coil__park_allowed(&queue->coil__putters, &queue->coil__leaving))
+        return coil__park_refuse("queue_put");
+    struct patient *self = (struct patient *)coil__task_room(coil__thread.task);
+    self->queue = queue;
+    coil__value_copy(&self->item, &item);
+    return coil__park_last(&self->place, &queue->coil__putters, &queue->coil__leaving, "queue_put",
+                           rest_of_put);
+}
+
+static __attribute__((noinline)) int put_otherwise(coil_queue *queue, coil_value item)
+{
+    int rc = coil_queue_full(queue) ? wait_to_put(queue, coil_nil()) : 0;
+    return rc < 0 ? rc : put_at_last(queue, &item);
+}
+
+static __attribute__((noinline)) int put_in_turn(coil_queue *queue, coil_value item)
+{
+    if (coil_queue_full(queue) && queue->coil__kind != PRIORITY)
+        return wait_to_put(queue, item);
+    return put_otherwise(queue, item);
+}
+
 int coil_queue_put(coil_queue *queue, coil_value item)
 {
-    if (!easy_put(queue))
-        return put_in_turn(queue, &item);
-    put_easily(queue, &item);
-    return 0;
+    return easy_put(queue) ? put_easily(queue, &item) : put_in_turn(queue, item);
+}
+
+static int rest_of_get(struct coil__wait *wait, int rc)
+{
+    struct patient *self = patient_of(wait);
+    coil_queue *queue = self->queue;
+    rc = coil__parked_over(&self->place, rc);
+    if (COIL_UNLIKELY(rc < 0)) {
+        if (wakes_in_vain(&self->place, rc) && queue->coil__count > 0)
+            coil__waitlist_wake_first(&queue->coil__getters);
+        return rc;
+    }
+    if (easy_get(queue))
+        return get_easily(queue, self->item_out);
+    if (queue->coil__count == 0)
+        return queue->coil__shut_down ? coil__fail_plain(COIL_ESHUTDOWN)
+                                      : coil__park_again(&self->place, &queue->coil__getters);
+    return queue->coil__kind == PRIORITY ? 0 : get_slowly(queue, self->item_out);
+}
+
+/* The queue is empty. */
+static inline int wait_to_get(coil_queue *queue, coil_value *item_out)
+{
+    if (queue->coil__shut_down)
+        return coil__fail_plain(COIL_ESHUTDOWN);
+    if (!coil__park_allowed(&queue->coil__getters, &queue->coil__leaving))
+        return coil__park_refuse("queue_get");
+    struct patient *self = (struct patient *)coil__task_room(coil__thread.task);
+    self->queue = queue;
+    self->item_out = item_out;
+    return coil__park_last(&self->place, &queue->coil__getters, &queue->coil__leaving, "queue_get",
+                           rest_of_get);
+}
+
+static __attribute__((noinline)) int get_otherwise(coil_queue *queue, coil_value *item_out)
+{
+    int rc = queue->coil__count == 0 ? wait_to_get(queue, NULL) : 0;
+    return rc < 0 ? rc : get_slowly(queue, item_out);
 }
 
 static __attribute__((noinline)) int get_in_turn(coil_queue *queue, coil_value *item_out)
 {
-    while (queue->coil__count == 0) {
-        if (queue->coil__shut_down)
-            return coil__fail_plain(COIL_ESHUTDOWN);
-        struct coil__parked place;
-        int rc = coil__park(&place, &queue->coil__getters, &queue->coil__leaving, "queue_get");
-        if (wakes_in_vain(&place, rc) && queue->coil__count > 0)
-            coil__waitlist_wake_first(&queue->coil__getters);
-        if (rc < 0)
-            return rc;
-    }
-    return get_slowly(queue, item_out);
+    if (queue->coil__count == 0 && queue->coil__kind != PRIORITY)
+        return wait_to_get(queue, item_out);
+    return get_otherwise(queue, item_out);
 }
 
 int coil_queue_get(coil_queue *queue, coil_value *item_out)
 {
-    if (!easy_get(queue))
-        return get_in_turn(queue, item_out);
-    ring_take(queue, item_out);
-    return 0;
+    return easy_get(queue) ? get_easily(queue, item_out) : get_in_turn(queue, item_out);
 }
 
 /* ---- the work that items stand for -------------------------------------------------------------- */

@@ -13,7 +13,7 @@ static void move_on(struct coil__parked *place)
 }
 
 /* Cancelled. A task that is being closed leaves for good: it may never come back to its place. */
-static bool stop_waiting(struct coil__wait *wait)
+bool coil__parked_stop(struct coil__wait *wait)
 {
     struct coil__parked *place = COIL__CONTAINER(wait, struct coil__parked, wait);
     if (COIL_UNLIKELY(wait->task->flags & COIL__TASK_CLOSING))
@@ -23,13 +23,14 @@ static bool stop_waiting(struct coil__wait *wait)
     return true;
 }
 
-void coil__parked_wake(struct coil__parked *place)
+int coil__parked_wake(struct coil__parked *place)
 {
     coil_loop *loop = place->wait.task->future.loop;
     move_on(place);
     coil__wait_over(&place->wait);
     if (COIL_UNLIKELY(!loop->running) && !loop->closed)
         coil__loop_kick(loop);
+    return 0;
 }
 
 int coil__waitlist_check_thread_slowly(coil_loop *loop)
@@ -39,36 +40,16 @@ int coil__waitlist_check_thread_slowly(coil_loop *loop)
 
 /* ---- waiting ------------------------------------------------------------------------------------ */
 
-static inline bool is_foreign(const struct coil__waitlist *list, const coil_loop *loop)
+int coil__park_refuse(const char *operation)
 {
-    return list && list->first && list->first->wait.task->future.loop != loop;
-}
-
-static __attribute__((noinline)) int refuse(const struct coil__task *task, const char *operation)
-{
-    if (!task || coil__thread.driver)
+    if (!coil__thread.task || coil__thread.driver)
         return coil__fail(COIL_ENOTASK, "%s would have to wait, outside a task", operation);
     return coil__fail(COIL_EWRONGLOOP, "%s: tasks of another loop wait for it", operation);
 }
 
-static inline int check(const struct coil__task *task, const struct coil__waitlist *list,
-                        const struct coil__waitlist *then, const char *operation)
-{
-    if (COIL_UNLIKELY(!task || coil__thread.driver || is_foreign(list, task->future.loop) ||
-                      is_foreign(then, task->future.loop)))
-        return refuse(task, operation);
-    return 0;
-}
-
-int coil__park_check(const struct coil__waitlist *list, const struct coil__waitlist *then,
-                     const char *operation)
-{
-    return check(coil__thread.task, list, then, operation);
-}
-
 /* The primitive is gone. That has to be told, whatever else happened, since the caller must not touch it
  * again; a cancellation comes at the next await. */
-static __attribute__((noinline)) int tell_of_end(struct coil__parked *place, int rc)
+int coil__parked_tell_of_end(struct coil__parked *place, int rc)
 {
     struct coil__task *task = place->wait.task;
     if (rc == COIL_ECANCELED) {
@@ -80,31 +61,20 @@ static __attribute__((noinline)) int tell_of_end(struct coil__parked *place, int
     return coil__fail(COIL_ECLOSED, "%s: it was destroyed", place->wait.operation);
 }
 
-static inline int park(struct coil__parked *place, struct coil__waitlist *list,
-                       struct coil__waitlist *then, const char *operation)
-{
-    struct coil__task *task = coil__thread.task;
-    int rc = check(task, list, then, operation);
-    if (COIL_UNLIKELY(rc < 0))
-        return rc;
-    place->wait = (struct coil__wait)COIL__WAIT_INIT(COIL_WAIT_OTHER, operation, stop_waiting);
-    place->then = then;
-    place->destroyed = false;
-    coil__waitlist_append(list, place);
-    rc = coil__task_wait(task, &place->wait);
-    return COIL_UNLIKELY(place->destroyed) ? tell_of_end(place, rc) : rc;
-}
-
 int coil__park_and_stay(struct coil__parked *place, struct coil__waitlist *list,
                         struct coil__waitlist *then, const char *operation)
 {
-    return park(place, list, then, operation);
+    if (!coil__park_allowed(list, then))
+        return coil__park_refuse(operation);
+    coil__parked_line_up(place, list, then, operation);
+    int rc = coil__task_wait(place->wait.task, &place->wait);
+    return COIL_UNLIKELY(place->destroyed) ? coil__parked_tell_of_end(place, rc) : rc;
 }
 
 int coil__park(struct coil__parked *place, struct coil__waitlist *list, struct coil__waitlist *then,
                const char *operation)
 {
-    int rc = park(place, list, then, operation);
+    int rc = coil__park_and_stay(place, list, then, operation);
     if (coil__park_happened(rc))
         coil__parked_leave(place);
     return rc;
@@ -123,7 +93,7 @@ void coil__waitlists_end(struct coil__waitlist *const *lists, size_t count, cons
             place->then = NULL;
             place->destroyed = true;
             if (place->wait.state == COIL__WAIT_PENDING)
-                coil__parked_wake(place);
+                (void)coil__parked_wake(place);
         }
     }
     if (waited)

@@ -13,6 +13,11 @@
 #include "base/error.h"
 #include "loop/trace.h"
 
+enum {
+    WAITS_AGAIN = 1, /* of a rest, in place of a code */
+    UNUSUAL = COIL__TASK_MUST_CANCEL | COIL__TASK_CLOSING | COIL__TASK_RESTS,
+};
+
 static void task_main(void *arg, intptr_t value);
 
 /* ---- what is next ------------------------------------------------------------------------------- */
@@ -103,15 +108,33 @@ static __attribute__((noinline)) int deliver(struct coil__task *task)
     return coil__fail_with(COIL_ECANCELED, task->cancel_error);
 }
 
-/* Makes a task the running one; gives what its wait is to return. */
+static int end_wait(struct coil__task *task, struct coil__wait *wait, int rc);
+
+/* Runs the rest of the call that a task waits in. */
+static inline int run_rest(struct coil__task *task, int code)
+{
+    struct coil__wait *wait = task->waiting;
+    task->flags &= (uint8_t)~COIL__TASK_RESTS;
+    if (COIL_UNLIKELY(code != 0 || wait->state != COIL__WAIT_OVER || wait->error))
+        return wait->rest(wait, end_wait(task, wait, code));
+    task->waiting = NULL;
+    return wait->rest(wait, 0);
+}
+
+/* Makes a task the running one; gives what its wait is to return, or WAITS_AGAIN, and the step is over. */
 static inline int enter(coil_loop *loop, struct coil__task *task)
 {
+    int code = 0;
     coil__thread.task = task;
     if (COIL_UNLIKELY(loop->slow & COIL__SLOW_STEPS))
         coil__slow_begin(loop, &task->future);
     if (COIL_UNLIKELY(task->flags & (COIL__TASK_MUST_CANCEL | COIL__TASK_CLOSING)))
-        return deliver(task);
-    return 0;
+        code = deliver(task);
+    if (task->flags & COIL__TASK_RESTS)
+        code = run_rest(task, code);
+    if (COIL_UNLIKELY(code == WAITS_AGAIN && (loop->slow & COIL__SLOW_STEPS)))
+        coil__slow_end(loop, &task->future, COIL_STEP_WAITING, NULL);
+    return code;
 }
 
 /* Leaves an eager first step (or the close of a task): back to whoever began it. */
@@ -122,6 +145,24 @@ static int return_to_creator(struct coil__task *task)
     return coil__fiber_switch_code(&task->sp, task->stack, creator->sp, creator->stack, 0, false);
 }
 
+/* On to whoever is next. */
+static __attribute__((noinline)) int hand_over(struct coil__task *task)
+{
+    coil_loop *loop = task->future.loop;
+    struct coil__task *next;
+    int code = 0;
+    do {
+        next = next_task(loop);
+        if (!next) {
+            coil__thread.task = NULL;
+            return coil__fiber_switch_code(&task->sp, task->stack, loop->sp, NULL, 0, false);
+        }
+    } while ((!next->sp && !bind_stack(next)) || (code = enter(loop, next)) == WAITS_AGAIN);
+    if (next == task)
+        return code;
+    return coil__fiber_switch_code(&task->sp, task->stack, next->sp, next->stack, code, false);
+}
+
 static __attribute__((noinline)) int suspend_slowly(struct coil__task *task, coil_step_end how)
 {
     coil_loop *loop = task->future.loop;
@@ -129,26 +170,28 @@ static __attribute__((noinline)) int suspend_slowly(struct coil__task *task, coi
         return coil__loop_refuse_closed(loop); /* the other tasks are the parent's to run */
     if (loop->slow & COIL__SLOW_STEPS)
         coil__slow_end(loop, &task->future, how, NULL);
-    if (task->flags & COIL__TASK_NESTED)
-        return return_to_creator(task);
-    struct coil__task *next;
-    do {
-        next = next_task(loop);
-    } while (next && !next->sp && !bind_stack(next));
-    if (!next) {
-        coil__thread.task = NULL;
-        return coil__fiber_switch_code(&task->sp, task->stack, loop->sp, NULL, 0, false);
-    }
-    int code = enter(loop, next);
-    if (next == task)
-        return code;
+    return task->flags & COIL__TASK_NESTED ? return_to_creator(task) : hand_over(task);
+}
+
+/* The short way to a task of which something is left to do before the switch. */
+static __attribute__((noinline)) int hand_over_to_rest(struct coil__task *task)
+{
+    coil_loop *loop = task->future.loop;
+    struct coil__task *next = coil__ready_task(loop->batch);
+    if (COIL_UNLIKELY((next->flags & UNUSUAL) != COIL__TASK_RESTS))
+        return hand_over(task);
+    loop->batch = next->ready.next;
+    coil__thread.task = next;
+    int code = run_rest(next, 0);
+    if (COIL_UNLIKELY(code == WAITS_AGAIN))
+        return hand_over(task);
     return coil__fiber_switch_code(&task->sp, task->stack, next->sp, next->stack, code, false);
 }
 
 /* Suspends the running task, which is queued or will be, and returns what its wait is to return. The
  * short way is for the case that a task which has begun is next; it ends in a tail call, so that no frame
  * of ours lies between the caller's and the switch (see switch_x86_64.S). */
-static inline int suspend(struct coil__task *task, coil_step_end how)
+static inline __attribute__((always_inline)) int suspend(struct coil__task *task, coil_step_end how)
 {
     coil_loop *loop = task->future.loop;
     if (COIL_UNLIKELY(loop->slow != 0 || (task->flags & COIL__TASK_NESTED)))
@@ -157,16 +200,17 @@ static inline int suspend(struct coil__task *task, coil_step_end how)
     if (!entry) {
         if (!loop->next.head || loop->turns_left <= 1 ||
             COIL_UNLIKELY(coil__inbox_pending(&loop->inbox)))
-            return suspend_slowly(task, how);
+            return hand_over(task);
         loop->turns_left--;
         entry = loop->batch = coil__queue_take_all(&loop->next);
     }
     if (COIL_UNLIKELY(entry->run != NULL))
-        return suspend_slowly(task, how);
+        return hand_over(task);
     struct coil__task *next = coil__ready_task(entry);
-    if (COIL_UNLIKELY(!next->sp || next == task ||
-                      (next->flags & (COIL__TASK_MUST_CANCEL | COIL__TASK_CLOSING))))
-        return suspend_slowly(task, how);
+    if (COIL_UNLIKELY(!next->sp || next == task))
+        return hand_over(task);
+    if (next->flags & UNUSUAL)
+        return hand_over_to_rest(task);
     loop->batch = entry->next;
     coil__thread.task = next;
     return coil__fiber_switch_code(&task->sp, task->stack, next->sp, next->stack, 0, false);
@@ -178,7 +222,8 @@ void coil__task_step_from_loop(coil_loop *loop, struct coil__ready *ready)
     if (!task->sp && !bind_stack(task))
         return;
     int code = enter(loop, task);
-    (void)coil__fiber_switch_code(&loop->sp, NULL, task->sp, task->stack, code, false);
+    if (code != WAITS_AGAIN)
+        (void)coil__fiber_switch_code(&loop->sp, NULL, task->sp, task->stack, code, false);
     coil__thread.task = NULL;
 }
 
@@ -191,10 +236,11 @@ static void run_nested(struct coil__task *task, int code)
     task->creator = &here; /* cppcheck-suppress autoVariables ; the way back leads through here */
     task->flags |= COIL__TASK_NESTED;
     coil__thread.driver = NULL;
+    coil__thread.task = task;
     if (code == 0)
         code = enter(task->future.loop, task);
-    else
-        coil__thread.task = task;
+    else if (task->flags & COIL__TASK_RESTS)
+        code = run_rest(task, code);
     (void)coil__fiber_switch_code(&here.sp, here.stack, sp, task->stack, code, false);
     coil__thread.task = old.task;
     coil__thread.driver = old.driver;
@@ -248,13 +294,11 @@ static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait);
 
 /* ---- waiting ------------------------------------------------------------------------------------ */
 
-void coil__task_push(struct coil__task *task)
+void coil__task_tell_woken(struct coil__task *task)
 {
     coil_loop *loop = task->future.loop;
-    coil__loop_push(loop, &task->ready);
-    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_TRACE))
-        coil__trace_woken(loop, &task->future,
-                          coil__thread.task ? &coil__thread.task->future : loop->waker);
+    coil__trace_woken(loop, &task->future,
+                      coil__thread.task ? &coil__thread.task->future : loop->waker);
 }
 
 static __attribute__((noinline)) int yield_slowly(struct coil__task *task)
@@ -302,7 +346,8 @@ static int refuse_to_wait(struct coil__task *task, struct coil__wait *wait)
     __builtin_unreachable();
 }
 
-static void trace_wait(struct coil__task *task, const struct coil__wait *wait)
+static __attribute__((noinline)) void trace_wait(struct coil__task *task,
+                                                 const struct coil__wait *wait)
 {
     coil_wait_info info = { .size = sizeof info,
                             .kind = wait->kind,
@@ -313,10 +358,8 @@ static void trace_wait(struct coil__task *task, const struct coil__wait *wait)
     coil__trace_waits(task->future.loop, &task->future, &info);
 }
 
-int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
+static inline void begin_wait(struct coil__task *task, struct coil__wait *wait)
 {
-    if (COIL_UNLIKELY(task->flags & COIL__TASK_CLOSING))
-        return refuse_to_wait(task, wait);
     task->waiting = wait;
     if (COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL)) {
         task->flags &= (uint8_t)~COIL__TASK_MUST_CANCEL;
@@ -325,8 +368,11 @@ int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
     }
     if (COIL_UNLIKELY(task->future.loop->slow & COIL__SLOW_TRACE))
         trace_wait(task, wait);
+}
 
-    int rc = suspend(task, COIL_STEP_WAITING);
+/* rc: what the step that follows the wait began with. */
+static int end_wait(struct coil__task *task, struct coil__wait *wait, int rc)
+{
     task->waiting = NULL;
     if (COIL_UNLIKELY(rc == COIL_ECLOSING || rc == COIL_EFORKED) && coil__wait_pending(wait))
         (void)wait->detach(wait);
@@ -337,10 +383,39 @@ int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
     return rc;
 }
 
-void coil__wait_over(struct coil__wait *wait)
+int coil__task_wait(struct coil__task *task, struct coil__wait *wait)
 {
-    wait->state = COIL__WAIT_OVER;
-    coil__task_push(wait->task);
+    if (COIL_UNLIKELY(task->flags & COIL__TASK_CLOSING))
+        return refuse_to_wait(task, wait);
+    begin_wait(task, wait);
+    return end_wait(task, wait, suspend(task, COIL_STEP_WAITING));
+}
+
+static __attribute__((noinline)) int wait_last_slowly(struct coil__task *task,
+                                                      struct coil__wait *wait)
+{
+    if (task->flags & COIL__TASK_CLOSING)
+        return wait->rest(wait, refuse_to_wait(task, wait));
+    begin_wait(task, wait);
+    task->flags |= COIL__TASK_RESTS;
+    return suspend_slowly(task, COIL_STEP_WAITING);
+}
+
+/* Like coil__task_yield without a frame of its own. */
+int coil__task_wait_last(struct coil__task *task, struct coil__wait *wait)
+{
+    if (COIL_UNLIKELY(task->flags & UNUSUAL || task->future.loop->slow != 0))
+        return wait_last_slowly(task, wait);
+    task->waiting = wait;
+    task->flags |= COIL__TASK_RESTS;
+    return suspend(task, COIL_STEP_WAITING);
+}
+
+int coil__task_wait_again(struct coil__task *task, struct coil__wait *wait)
+{
+    begin_wait(task, wait);
+    task->flags |= COIL__TASK_RESTS;
+    return WAITS_AGAIN;
 }
 
 /* ---- beginning and ending ----------------------------------------------------------------------- */
@@ -365,8 +440,10 @@ static void run_body(struct coil__task *task)
 static void task_main(void *arg, intptr_t value)
 {
     struct coil__task *task = arg;
+    struct coil__room room;
     (void)value; /* a cancellation before the first step is found by run_body */
     coil__fiber_entered(task->stack);
+    task->stack->room = &room; /* cppcheck-suppress autoVariables ; the stack dies in here */
     for (;;) {
         coil_loop *loop = task->future.loop;
         struct coil__stack *stack = task->stack;
@@ -377,12 +454,14 @@ static void task_main(void *arg, intptr_t value)
         coil__unref(&task->future.object); /* the loop's; it may be the last */
 
         struct coil__task *next = NULL;
+        int code = 0;
         if (!creator && loop->leave_code == 0) {
             do {
                 next = next_task(loop);
                 if (next && !next->sp && next->stack_class == stack->size_class)
                     break;
-            } while (next && !next->sp && !bind_stack(next));
+            } while (next && ((!next->sp && !bind_stack(next)) ||
+                              (code = enter(loop, next)) == WAITS_AGAIN));
         }
         if (next && !next->sp) {
             next->stack = stack;
@@ -395,10 +474,8 @@ static void task_main(void *arg, intptr_t value)
         coil__stack_give(&loop->stacks, stack);
         if (creator)
             coil__fiber_leave(stack, creator->sp, creator->stack, 0);
-        if (next) {
-            int code = enter(loop, next);
+        if (next)
             coil__fiber_leave(stack, next->sp, next->stack, code);
-        }
         coil__thread.task = NULL;
         coil__fiber_leave(stack, loop->sp, NULL, 0);
     }

@@ -92,6 +92,7 @@ struct coil__wait {
     /* Stops waiting: takes the wait off whatever list or heap it is in. False: cannot be done at once.
      * Called while PENDING only. */
     bool (*detach)(struct coil__wait *self);
+    int (*rest)(struct coil__wait *self, int rc); /* see coil__task_wait_last */
     struct coil__task *task;
     coil_error *error; /* CANCELLED: the message, owned */
     const char *operation;
@@ -121,8 +122,22 @@ static inline bool coil__wait_pending(const struct coil__wait *wait)
            (!wait->future || coil__future_pending(wait->future));
 }
 
-/* Ends a wait: queues its task. */
-void coil__wait_over(struct coil__wait *wait);
+/* The same for a call whose frame is gone: it ends with this, as a tail call, and what is left of it to do
+ * is wait->rest. That gets what coil__task_wait would return, and gives what the call is to return, or
+ * coil__task_wait_again(...), to wait once more. It runs as the task, when its next step begins, but on the
+ * stack that is being left for it: no user's code, and no deep calls. So the step begins behind the user's
+ * call, with no return of ours in between, which the processor would predict wrong if the tasks wait in
+ * different calls (see switch_x86_64.S).
+ *
+ * The wait lies in coil__task_room, and is gone when rest returns. */
+int coil__task_wait_last(struct coil__task *task, struct coil__wait *wait);
+COIL_MUST_USE int coil__task_wait_again(struct coil__task *task, struct coil__wait *wait);
+
+/* Room on the running task's stack that outlives the frames of its calls: for one wait, and what it is
+ * part of. */
+struct coil__room {
+    _Alignas(16) char bytes[160];
+};
 
 /* A coroutine that ignores so many times that it is being closed is given up. */
 enum {
@@ -138,6 +153,7 @@ enum coil__task_flag {
     COIL__TASK_DRIVING = 8,     /* a coroutine driven by hand runs in its step */
     COIL__TASK_VISITED = 16,    /* by a cancellation on its way down */
     COIL__TASK_NESTED = 32,     /* runs on the spot: an eager first step, or a close */
+    COIL__TASK_RESTS = 64,      /* waits in a call whose rest is waiting->rest */
 };
 
 /* A stack to go back to. */
@@ -180,8 +196,28 @@ static inline struct coil__task *coil__ready_task(struct coil__ready *ready)
     return COIL__CONTAINER(ready, struct coil__task, ready);
 }
 
+static inline struct coil__room *coil__task_room(const struct coil__task *task)
+{
+    return task->stack->room;
+}
+
+void coil__task_tell_woken(struct coil__task *task);
+
 /* Queues a task that waited. */
-void coil__task_push(struct coil__task *task);
+static inline void coil__task_push(struct coil__task *task)
+{
+    coil_loop *loop = task->future.loop;
+    coil__loop_push(loop, &task->ready);
+    if (COIL_UNLIKELY(loop->slow & COIL__SLOW_TRACE))
+        coil__task_tell_woken(task);
+}
+
+/* Ends a wait: queues its task. */
+static inline void coil__wait_over(struct coil__wait *wait)
+{
+    wait->state = COIL__WAIT_OVER;
+    coil__task_push(wait->task);
+}
 
 /* Gives way once. Returns 0, COIL_ECANCELED or COIL_ECLOSING. */
 int coil__task_yield(struct coil__task *task);

@@ -244,6 +244,160 @@ TEST(cancelled_getter_loses_no_item_and_passes_its_wakeup_on)
     notes_[0] = '\0';
 }
 
+/* Puts an item and takes it away again, when the getter has been woken for it. */
+static int snatch(coil_queue *queue)
+{
+    COIL_TRY(put_numbers(queue, 0, 1));
+    return expect_numbers(queue, 0, 1);
+}
+
+COIL_ASYNC(snatches_and_ends, (coil_queue *, queue))
+{
+    return snatch(queue);
+}
+
+COIL_ASYNC(snatches_and_goes_on, (coil_queue *, queue))
+{
+    COIL_TRY(snatch(queue));
+    return coil_sleep(0);
+}
+
+static int on_snatch(void *queue)
+{
+    return snatch(queue);
+}
+
+enum snatcher {
+    OWN_TASK,
+    TASK_THAT_ENDS,
+    TASK_THAT_GOES_ON,
+    CALLBACK,
+    SNATCHERS
+};
+
+COIL_ASYNC(snatches_from_a_getter, (int, who))
+{
+    coil_queue queue = COIL_QUEUE_INIT(0);
+    coil_task *getter = coil_create_task(gets(&queue, "a"));
+    COIL_TRY(coil_sleep(0));
+    if (who == OWN_TASK)
+        COIL_TRY(snatch(&queue));
+    if (who == CALLBACK)
+        COIL_TRY(coil_call_soon(NULL, on_snatch, &queue, NULL));
+    if (who == TASK_THAT_ENDS || who == TASK_THAT_GOES_ON)
+        coil_unref(coil_create_task(who == TASK_THAT_ENDS ? snatches_and_ends(&queue)
+                                                          : snatches_and_goes_on(&queue)));
+    for (int i = 0; i < 3; i++)
+        COIL_TRY(coil_sleep(0));
+    EXPECT(!coil_future_done(getter));
+    COIL_TRY(put_numbers(&queue, 7, 8));
+    int rc = coil_await(getter, NULL);
+    coil_unref(getter);
+    coil_queue_fini(&queue);
+    return rc;
+}
+
+TEST(getter_that_was_overtaken_goes_on_waiting)
+{
+    /* Its step looks at the queue, finds nothing, and is over: whoever it came after. */
+    for (int who = 0; who < SNATCHERS; who++) {
+        EXPECT_RUN(snatches_from_a_getter(who), 0);
+        EXPECT_NOTES("a:7");
+    }
+}
+
+static int steps_of_getter, waits_of_getter;
+
+static void count_step(void *arg, coil_task *task, coil_step_end how)
+{
+    (void)arg;
+    if (strcmp(coil_task_get_name(task), "getter") == 0 && how == COIL_STEP_WAITING)
+        steps_of_getter++;
+}
+
+static void count_wait(void *arg, coil_task *task, const coil_wait_info *info)
+{
+    (void)arg;
+    if (strcmp(coil_task_get_name(task), "getter") == 0 &&
+        strcmp(info->operation, "queue_get") == 0)
+        waits_of_getter++;
+}
+
+COIL_ASYNC0(snatches_under_a_tracer)
+{
+    coil_trace_hooks hooks = { .size = sizeof hooks,
+                               .step_end = count_step,
+                               .task_waits = count_wait };
+    coil_tracer *tracer = coil_trace_attach(NULL, &hooks, NULL, NULL);
+    coil_queue queue = COIL_QUEUE_INIT(0);
+    coil_task *getter = coil_create_task(gets(&queue, "a"));
+    COIL_TRY(coil_task_set_name(getter, "getter"));
+    COIL_TRY(coil_sleep(0));
+    COIL_TRY(snatch(&queue));
+    COIL_TRY(coil_sleep(0));
+    COIL_TRY(put_numbers(&queue, 7, 8));
+    int rc = coil_await(getter, NULL);
+    coil_unref(getter);
+    coil_queue_fini(&queue);
+    coil_trace_detach(tracer);
+    coil_unref(tracer);
+    return rc;
+}
+
+TEST(tracer_sees_an_overtaken_getters_step)
+{
+    /* Although nothing of it runs on the getter's own stack. */
+    steps_of_getter = waits_of_getter = 0;
+    EXPECT_RUN(snatches_under_a_tracer(), 0);
+    EXPECT_NOTES("a:7");
+    EXPECT_INT(steps_of_getter, 2);
+    EXPECT_INT(waits_of_getter, 2);
+}
+
+static const char *stack_of_getter;
+static int compared_there;
+
+static int notes_its_stack(const coil_value *left, const coil_value *right, void *arg)
+{
+    const char *here = __builtin_frame_address(0); /* a local of ASan's may lie elsewhere */
+    (void)arg;
+    if (stack_of_getter)
+        compared_there += here < stack_of_getter && here > stack_of_getter - 8192;
+    return (left->integer > right->integer) - (left->integer < right->integer);
+}
+
+COIL_ASYNC(gets_by_priority, (coil_queue *, queue))
+{
+    coil_value item;
+    stack_of_getter = __builtin_frame_address(0);
+    COIL_TRY(coil_queue_get(queue, &item));
+    EXPECT_INT(item.integer, 1);
+    stack_of_getter = NULL;
+    return 0;
+}
+
+COIL_ASYNC0(compares_after_a_wait)
+{
+    coil_queue queue;
+    coil_priority_queue_init(&queue, 0, notes_its_stack, NULL);
+    coil_task *getter = coil_create_task(gets_by_priority(&queue));
+    COIL_TRY(coil_sleep(0));
+    for (int i = 3; i > 0; i--)
+        COIL_TRY(coil_queue_put_nowait(&queue, coil_int(i)));
+    compared_there = 0;
+    int rc = coil_await(getter, NULL);
+    coil_unref(getter);
+    coil_queue_fini(&queue);
+    return rc;
+}
+
+TEST(priorities_are_compared_on_the_stack_of_who_waits)
+{
+    /* A user's function needs whatever stack the user gave his task, not what another has left. */
+    EXPECT_RUN(compares_after_a_wait(), 0);
+    EXPECT(compared_there > 0);
+}
+
 COIL_ASYNC(cancels_a_putter, (int, victim), (int, before))
 {
     coil_queue queue = COIL_QUEUE_INIT(3);
@@ -436,6 +590,9 @@ TESTS_MAIN(RUN(items_keep_their_order_while_the_ring_grows_and_wraps),
            RUN(item_that_is_refused_stays_the_callers),
            RUN(destructor_may_use_the_queue_that_its_item_was_in),
            RUN(cancelled_getter_loses_no_item_and_passes_its_wakeup_on),
+           RUN(getter_that_was_overtaken_goes_on_waiting),
+           RUN(tracer_sees_an_overtaken_getters_step),
+           RUN(priorities_are_compared_on_the_stack_of_who_waits),
            RUN(cancelled_putter_keeps_its_item_and_passes_its_room_on),
            RUN(putter_without_memory_leaves_its_room_to_the_next),
            RUN(queue_that_has_grown_allocates_nothing), RUN(destroyed_queue_ends_those_who_wait),
