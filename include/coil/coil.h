@@ -38,6 +38,7 @@
 #include <coil/sock.h>
 #include <coil/transport.h>
 #include <coil/stream.h>
+#include <coil/server.h>
 #include <coil/tls.h>
 #include <coil/executor.h>
 #include <coil/run.h>

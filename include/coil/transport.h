@@ -84,11 +84,58 @@ typedef struct coil_protocol {
 /* Options of the calls that make a connection. */
 typedef struct coil_connection_options {
     size_t size; /* sizeof(coil_connection_options) */
+    int family;  /* AF_INET, AF_INET6; 0: both */
+    COIL_NULLABLE const char
+        *local_host; /* a numeric address to connect from; NULL: the system's choice */
+    int local_port;  /* with local_host; 0: the system's choice */
 } coil_connection_options;
 #define COIL_CONNECTION_OPTIONS_INIT                                                               \
     {                                                                                              \
-        sizeof(coil_connection_options)                                                            \
+        sizeof(coil_connection_options), 0, NULL, 0                                                \
     }
+
+/**
+ * Connects to a host by TCP. The addresses are tried one after the other.
+ *
+ * @param protocol       borrowed as long as the connection stands
+ * @param arg            for protocol->create; or self: then it is given up, whatever the call returns
+ *                       (protocol->destroy is called once nobody needs it)
+ * @param host           a numeric address; NULL or "": this machine
+ * @param options        NULL: the defaults
+ * @param transport_out  NULL, or receives one reference
+ *
+ * Returns   0, or
+ *           COIL_EINVAL     the host is no numeric address, or the port is out of range
+ *           -ECONNREFUSED, -EHOSTUNREACH, COIL_ETIMEDOUT...  as the last address failed
+ *           COIL_ECANCELED  and the connection, if it was begun, is being closed
+ *           COIL_ENOTASK, COIL_ENOMEM, -EMFILE, what protocol->create returned
+ * Suspends  until connection_made was called
+ * Cancel    connection_lost is called in the next turn, if connection_made has been or will be
+ * Thread    the loop's, in a task
+ * Python    loop.create_connection
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_create_connection(const coil_protocol *protocol, void *arg, COIL_NULLABLE const char *host,
+                       int port, COIL_NULLABLE const coil_connection_options *options,
+                       COIL_NULLABLE coil_transport **transport_out);
+
+/**
+ * The same to a Unix socket.
+ *
+ * @param path  of the socket's file; "@name": in Linux's abstract namespace
+ *
+ * Returns   as coil_create_connection; -ENOENT: there is no such file; COIL_EINVAL: the path is too long
+ * Suspends  until connection_made was called
+ * Cancel    as coil_create_connection
+ * Thread    the loop's, in a task
+ * Python    loop.create_unix_connection
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_create_unix_connection(const coil_protocol *protocol, void *arg, const char *path,
+                            COIL_NULLABLE const coil_connection_options *options,
+                            COIL_NULLABLE coil_transport **transport_out);
 
 /**
  * Makes a transport of a socket that is connected already.
@@ -115,6 +162,22 @@ COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
 coil_create_connection_sock(const coil_protocol *protocol, void *arg, int fd,
                             COIL_NULLABLE const coil_connection_options *options,
                             COIL_NULLABLE coil_transport **transport_out);
+
+/**
+ * The same of a socket that was accepted elsewhere: by coil_sock_accept, or in another process.
+ *
+ * Returns   as coil_create_connection_sock
+ * Owns      as coil_create_connection_sock
+ * Suspends  until connection_made was called
+ * Cancel    as coil_create_connection_sock
+ * Thread    the loop's, in a task
+ * Python    loop.connect_accepted_socket
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_connect_accepted_socket(const coil_protocol *protocol, void *arg, int fd,
+                             COIL_NULLABLE const coil_connection_options *options,
+                             COIL_NULLABLE coil_transport **transport_out);
 
 /* ---- writing ------------------------------------------------------------------------------------ */
 

@@ -27,6 +27,8 @@ void coil__endpoint_push(struct coil__endpoint *self, unsigned due)
 static void on_readable(struct coil__flow *flow)
 {
     struct coil__endpoint *self = COIL__CONTAINER(flow, struct coil__endpoint, flow);
+    if (COIL_UNLIKELY(self->base.flags & COIL__TRANSPORT_LOSING))
+        return; /* the entry must not lie behind the one that ends it all */
     if (!flow->reading) {
         coil__endpoint_push(self, COIL__DUE_GONE);
         return;
@@ -38,7 +40,9 @@ static void on_readable(struct coil__flow *flow)
 
 static void on_writable(struct coil__flow *flow)
 {
-    coil__endpoint_push(COIL__CONTAINER(flow, struct coil__endpoint, flow), COIL__DUE_WRITE);
+    struct coil__endpoint *self = COIL__CONTAINER(flow, struct coil__endpoint, flow);
+    if (!(self->base.flags & COIL__TRANSPORT_LOSING))
+        coil__endpoint_push(self, COIL__DUE_WRITE);
 }
 
 static bool reads(const struct coil__endpoint *self)
@@ -153,6 +157,16 @@ int coil__endpoint_begin(struct coil__endpoint *self, const struct coil__transpo
     return 0;
 }
 
+void coil__endpoint_await_accept(struct coil__endpoint *self, coil_loop *loop,
+                                 coil_context *context)
+{
+    self->call = (struct coil__call){
+        .ready.run = coil__call_run, .fn = run_due, .loop = loop, .context = context
+    };
+    self->due = COIL__DUE_ACCEPT | COIL__DUE_QUEUED;
+    coil__loop_push(loop, &self->call.ready);
+}
+
 static void close_flow(struct coil__endpoint *self)
 {
     if (!self->open)
@@ -195,6 +209,7 @@ void coil__endpoint_reading(coil_transport *transport)
 void coil__endpoint_lost(coil_transport *transport)
 {
     struct coil__endpoint *self = coil__endpoint_of(transport);
+    assert(!(self->due & COIL__DUE_QUEUED) || transport->loop->closed);
     close_flow(self);
     if (self->flow.fd >= 0)
         (void)close(self->flow.fd); /* gone either way */

@@ -47,6 +47,10 @@ static inline struct coil__endpoint *coil__endpoint_of(coil_transport *transport
 int coil__endpoint_begin(struct coil__endpoint *self, const struct coil__transport_ops *ops,
                          coil_loop *loop, const coil_protocol *protocol, void *protocol_self);
 
+/* Before that: has `accepted` called in the next turn, in a context that is borrowed until then. */
+void coil__endpoint_await_accept(struct coil__endpoint *self, coil_loop *loop,
+                                 coil_context *context);
+
 /* Queues the entry for something that is due. */
 void coil__endpoint_push(struct coil__endpoint *self, unsigned due);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/error.h"
+#include "io/server.h"
 #include "tasks/task.h"
 
 enum {
@@ -359,6 +360,7 @@ coil_error *coil__transport_error(const coil_transport *transport, int code, con
 
 void coil__loop_close_transports(coil_loop *loop)
 {
+    coil__loop_close_servers(loop);
     while (!coil__list_empty(&loop->transports)) {
         coil_transport *transport = COIL__CONTAINER(loop->transports.next, coil_transport, all);
         if (!(transport->flags & COIL__TRANSPORT_CLOSING) || transport->kept > 0)

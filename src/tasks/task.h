@@ -202,6 +202,8 @@ static inline struct coil__room *coil__task_room(const struct coil__task *task)
 }
 
 void coil__task_tell_woken(struct coil__task *task);
+/* Spends the number of a task that asyncio would make here, and we need not. */
+void coil__task_skip_number(void);
 
 /* Queues a task that waited. */
 static inline void coil__task_push(struct coil__task *task)
