@@ -1,7 +1,15 @@
 /* Servers: listening sockets, and a protocol for each connection that comes in.
  *
- *     static int shouter_new(void *arg, void **self_out);      makes self for one connection
- *     static const coil_protocol shouter = { .size = sizeof(coil_protocol), .create = shouter_new, ... };
+ *     static int shouter_new(void *arg, void **self_out)
+ *     {
+ *         *self_out = calloc(1, sizeof(struct shouter));
+ *         return *self_out ? 0 : COIL_ENOMEM;
+ *     }
+ *
+ *     static const coil_protocol shouter = {
+ *         .size = sizeof(coil_protocol), .name = "shouter", .create = shouter_new,
+ *         .connection_made = shouter_made, .data_received = shouter_received, .destroy = free,
+ *     };
  *     ...
  *     coil_server *server;
  *     COIL_TRY(coil_create_server(&shouter, NULL, "127.0.0.1", 8080, NULL, &server));

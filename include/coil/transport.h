@@ -3,6 +3,10 @@
  * A transport moves the bytes; a protocol says what to do with them. The protocol is a struct of functions, and
  * `self`, what they are called with, belongs to one connection:
  *
+ *     struct shout {
+ *         coil_transport *transport;
+ *     };
+ *
  *     static int shout_made(void *self, coil_transport *transport)
  *     {
  *         ((struct shout *)self)->transport = transport;
