@@ -37,8 +37,8 @@
 #include <coil/signal.h>
 #include <coil/sock.h>
 #include <coil/transport.h>
-#include <coil/stream.h>
 #include <coil/server.h>
+#include <coil/stream.h>
 #include <coil/tls.h>
 #include <coil/executor.h>
 #include <coil/run.h>

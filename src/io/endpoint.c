@@ -27,8 +27,6 @@ void coil__endpoint_push(struct coil__endpoint *self, unsigned due)
 static void on_readable(struct coil__flow *flow)
 {
     struct coil__endpoint *self = COIL__CONTAINER(flow, struct coil__endpoint, flow);
-    if (COIL_UNLIKELY(self->base.flags & COIL__TRANSPORT_LOSING))
-        return; /* the entry must not lie behind the one that ends it all */
     if (!flow->reading) {
         coil__endpoint_push(self, COIL__DUE_GONE);
         return;
@@ -40,9 +38,7 @@ static void on_readable(struct coil__flow *flow)
 
 static void on_writable(struct coil__flow *flow)
 {
-    struct coil__endpoint *self = COIL__CONTAINER(flow, struct coil__endpoint, flow);
-    if (!(self->base.flags & COIL__TRANSPORT_LOSING))
-        coil__endpoint_push(self, COIL__DUE_WRITE);
+    coil__endpoint_push(COIL__CONTAINER(flow, struct coil__endpoint, flow), COIL__DUE_WRITE);
 }
 
 static bool reads(const struct coil__endpoint *self)
