@@ -40,6 +40,7 @@
 #include <coil/server.h>
 #include <coil/stream.h>
 #include <coil/tls.h>
+#include <coil/dns.h>
 #include <coil/executor.h>
 #include <coil/run.h>
 #include <coil/debug.h>

@@ -172,4 +172,8 @@ void coil__loop_close_threads(coil_loop *loop)
         coil__pool_dismiss(loop->executor, false);
     coil_unref(loop->executor);
     loop->executor = NULL;
+    if (loop->resolver)
+        coil__pool_dismiss(loop->resolver, true);
+    coil_unref(loop->resolver);
+    loop->resolver = NULL;
 }

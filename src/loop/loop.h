@@ -110,6 +110,7 @@ struct coil_loop {
     struct coil__link bridges; /* futures that a thread will complete */
     coil_executor *executor;   /* the default one: one reference; NULL before the first use */
     bool executor_shut;        /* no further one is made */
+    coil_executor *resolver;   /* looks names up: one reference; NULL before the first time */
 
     /* Around. */
     struct coil__cache cache;
