@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Not -EAGAIN: connect on an AF_UNIX socket gives that as its result. */
@@ -102,7 +104,30 @@ static int64_t attempt_write(struct coil__op *op)
         if (!S_ISREG(file.st_mode) && !S_ISBLK(file.st_mode))
             bytes = PIPE_BUF;
     }
-    return outcome(write(op->fd, op->io.data, bytes));
+    return outcome(coil__write_quietly(op->fd, op->io.data, bytes));
+}
+
+/* A pipe has no MSG_NOSIGNAL. The kernel sends SIGPIPE to the thread that writes, so it can be kept waiting
+ * there and taken back, without a change for other threads or for what the program does about the signal.
+ * One that was waiting before stays. */
+ssize_t coil__write_quietly(int fd, const void *data, size_t bytes)
+{
+    static const struct timespec at_once;
+    sigset_t sigpipe, before, waiting;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+    bool was_waiting = sigismember(&before, SIGPIPE) && sigpending(&waiting) == 0 &&
+                       sigismember(&waiting, SIGPIPE);
+    ssize_t n = write(fd, data, bytes);
+    int error = errno;
+    /* Also if the reader went in the middle of it. */
+    bool raised = n < 0 ? error == EPIPE : (size_t)n < bytes;
+    while (raised && !was_waiting && sigtimedwait(&sigpipe, NULL, &at_once) < 0 && errno == EINTR)
+        continue;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return n;
 }
 
 static int64_t attempt_accept(struct coil__op *op)

@@ -21,6 +21,7 @@
 #define COIL_PLATFORM_BACKEND_TRY_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "platform/backend.h"
 
@@ -29,6 +30,9 @@ void coil__op_prepare(struct coil__op *op);
 
 /* True if the operation is over, with op->result set; false if it would block. */
 bool coil__op_try(struct coil__op *op);
+
+/* As write(2), but without SIGPIPE where nobody reads: -1 and EPIPE only. */
+ssize_t coil__write_quietly(int fd, const void *data, size_t bytes);
 
 /* READABLE or WRITABLE: nothing but a question. */
 static inline bool coil__op_asks_readiness(const struct coil__op *op)

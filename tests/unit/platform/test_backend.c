@@ -767,6 +767,25 @@ static void send_to_a_closed_peer_is_epipe_without_a_signal(void **state)
     assert_int_equal(sendmsg_op.result, -EPIPE);
     assert_int_equal(signals_seen, 0);
 
+    /* A pipe raises the signal whatever one asks for: it is taken back, and only that. */
+    int ends[2];
+    make_pipe(ends, O_NONBLOCK);
+    assert_int_equal(close(ends[0]), 0);
+    struct coil__op write_op = io_op(COIL__OP_WRITE, ends[1], "x", 1);
+    assert_int_equal(submit(&write_op), COIL__OP_READY);
+    assert_int_equal(write_op.result, -EPIPE);
+    assert_int_equal(signals_seen, 0);
+    sigset_t sigpipe;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &sigpipe, NULL), 0);
+    raise(SIGPIPE);
+    assert_int_equal(submit(&write_op), COIL__OP_READY);
+    assert_int_equal(write_op.result, -EPIPE);
+    assert_int_equal(pthread_sigmask(SIG_UNBLOCK, &sigpipe, NULL), 0);
+    assert_int_equal(signals_seen, 1);
+    assert_int_equal(close(ends[1]), 0);
+
     assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     assert_int_equal(close(fds[0]), 0);
 }
