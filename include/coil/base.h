@@ -55,6 +55,7 @@ typedef struct coil_error coil_error;
 typedef struct coil_list coil_list;
 typedef struct coil_runner coil_runner;
 typedef struct coil_tracer coil_tracer;
+typedef struct coil_process coil_process;
 typedef struct coil_transport coil_transport;
 typedef struct coil_server coil_server;
 typedef struct coil_awaitable coil_awaitable;
@@ -65,7 +66,7 @@ COIL_BEGIN_DECLS
 
 /**
  * Takes one more reference to a Coil object (loop, handle, future, task, coroutine, generator, context,
- * error, list, runner, tracer, stream).
+ * error, list, runner, tracer, stream, process).
  *
  * @param object  borrowed; NULL is allowed
  *

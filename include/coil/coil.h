@@ -42,6 +42,7 @@
 #include <coil/tls.h>
 #include <coil/dns.h>
 #include <coil/executor.h>
+#include <coil/process.h>
 #include <coil/run.h>
 #include <coil/debug.h>
 

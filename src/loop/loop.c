@@ -333,6 +333,7 @@ coil_loop *coil_new_event_loop(void)
     coil__list_init(&loop->coros);
     coil__list_init(&loop->generators);
     coil__list_init(&loop->operations);
+    coil__list_init(&loop->children);
     coil__list_init(&loop->transports);
     coil__list_init(&loop->servers);
     loop->buffer_budget = SIZE_MAX;
@@ -379,6 +380,7 @@ int coil_loop_close(coil_loop *loop)
     coil__loop_close_tasks(loop);
     coil__loop_drop_ready(loop);
     coil__loop_close_threads(loop);
+    coil__loop_close_processes(loop);
     coil__signals_close(loop);
     coil__watchers_close(loop);
     coil__loop_close_transports(loop);

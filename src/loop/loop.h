@@ -99,6 +99,7 @@ struct coil_loop {
     struct coil__link coros;      /* made under this loop, and neither awaited nor closed yet */
     struct coil__link generators; /* that have begun and not ended */
     struct coil__link operations; /* tasks that wait for a descriptor */
+    struct coil__link children;   /* processes that have not ended yet */
 
     /* Connections. */
     struct coil__link transports;   /* that are not lost yet */
@@ -226,6 +227,8 @@ void coil__loop_close_generators(coil_loop *loop);
 
 /* Reports and ends every server and transport that is left, once no task is. */
 void coil__loop_close_transports(coil_loop *loop);
+/* Leaves the processes that still run to threads of their own. */
+void coil__loop_close_processes(coil_loop *loop);
 
 /* Shuts down the running loop's default executor, as run does at its end. Suspends. */
 int coil__loop_shut_down_executor(void);

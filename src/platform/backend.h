@@ -24,10 +24,10 @@
 enum coil__op_kind {
     COIL__OP_READABLE, /* completes when reading would not block (or: error, hang-up); result 0 */
     COIL__OP_WRITABLE,
-    COIL__OP_READ,  /* read(2); result: bytes, 0 at the end */
+    COIL__OP_READ, /* read(2); result: bytes, 0 at the end */
     COIL__OP_WRITE, /* write(2), but where nobody reads any more the result is -EPIPE only: no SIGPIPE */
-    COIL__OP_RECV,  /* recv(2) with io.flags; zero-length buffers complete at once with 0 */
-    COIL__OP_SEND,  /* send(2) with io.flags | MSG_NOSIGNAL */
+    COIL__OP_RECV, /* recv(2) with io.flags; zero-length buffers complete at once with 0 */
+    COIL__OP_SEND, /* send(2) with io.flags | MSG_NOSIGNAL */
     COIL__OP_RECVMSG,
     COIL__OP_SENDMSG, /* flags | MSG_NOSIGNAL */
     COIL__OP_ACCEPT,  /* accept4(SOCK_NONBLOCK | SOCK_CLOEXEC); result: the new descriptor */
