@@ -62,6 +62,17 @@ typedef struct coil_awaitable coil_awaitable;
 typedef struct coil_stream_reader coil_stream_reader;
 typedef struct coil_stream_writer coil_stream_writer;
 
+/* A place in a program. COIL_HERE is the one where it stands: the address of a static object. */
+typedef struct coil_place {
+    const char *file;
+    int line;
+} coil_place;
+#define COIL_HERE                                                                                  \
+    __extension__({                                                                                \
+        static const coil_place coil_here_ = { __FILE__, __LINE__ };                               \
+        &coil_here_;                                                                               \
+    })
+
 COIL_BEGIN_DECLS
 
 /**

@@ -29,6 +29,7 @@
 #include <coil/coro.h>
 #include <coil/task.h>
 #include <coil/timeout.h>
+#include <coil/cancel.h>
 #include <coil/wait.h>
 #include <coil/group.h>
 #include <coil/sync.h>

@@ -77,6 +77,10 @@ COIL_API int coil_future_set_exception(coil_future *future, int code);
  * Since     0.1
  */
 COIL_API bool coil_future_cancel(coil_future *future, COIL_NULLABLE const char *message);
+COIL_API bool coil__cancel_here(coil_future *future, COIL_NULLABLE const char *message,
+                                const coil_place *place);
+/* Notes where it stands, for coil_cancel_reason. */
+#define coil_future_cancel(future, message) coil__cancel_here(future, message, COIL_HERE)
 
 /**
  * Whether a future is done, in any way; whether it is cancelled.

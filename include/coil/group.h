@@ -114,6 +114,8 @@ COIL_API COIL_MUST_USE int coil_task_group_spawn(coil_task_group *tg, coil_coro 
  * Since     0.1
  */
 COIL_API bool coil_task_group_cancel(coil_task_group *tg);
+COIL_API bool coil__task_group_cancel_here(coil_task_group *tg, const coil_place *place);
+#define coil_task_group_cancel(tg) coil__task_group_cancel_here(tg, COIL_HERE)
 
 /**
  * Ends the block: waits for all tasks of the group. If the block failed, or a task does, those that
@@ -144,6 +146,19 @@ COIL_API bool coil_task_group_cancel(coil_task_group *tg);
  * on as if made by coil_create_task.
  */
 COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_task_group_exit(coil_task_group *tg, int rc);
+
+/**
+ * What COIL_SCOPED (see <coil/cancel.h>) calls: ends a group whose block was left early. Cancels its tasks, waits
+ * for them, and gives nothing back: errors that nobody looks at are reported. Does nothing to a group that
+ * is not entered, so initialise it by COIL_TASK_GROUP_INIT.
+ *
+ * Suspends  while a task of the group runs
+ * Cancel    goes on waiting; a cancellation that comes meanwhile is delivered by the next wait
+ * Thread    the loop's, in the task that entered
+ * Python    TaskGroup.__aexit__
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND void coil_task_group_leave(coil_task_group *tg);
 
 COIL_END_DECLS
 

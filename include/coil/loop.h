@@ -338,6 +338,7 @@ typedef enum coil_event_kind {
     COIL_EVENT_DESTROYED_IN_USE,     /* a lock, queue... was destroyed while tasks waited for it */
     COIL_EVENT_GROUP_LEFT,           /* a block was left without coil_task_group_exit */
     COIL_EVENT_UNGUARDED_STACK, /* the system refused a guard: an overflow of that stack shows late */
+    COIL_EVENT_SCOPE_LEFT,      /* a timeout or cancel scope was left without its exit */
     COIL_EVENT_GENERATOR_CLOSE_FAILED, /* the cleanup of a generator that was left half-way failed */
     COIL_EVENT_PROTOCOL_FAILED,        /* a protocol's function, `name`, returned a negative code */
     COIL_EVENT_WRITE_AFTER_LOSS,       /* writing goes on although the connection is lost */

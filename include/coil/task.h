@@ -175,6 +175,7 @@ COIL_API size_t coil_all_tasks(COIL_NULLABLE coil_loop *loop, coil_task **tasks,
  * Since     0.1
  */
 COIL_API bool coil_task_cancel(coil_task *task, COIL_NULLABLE const char *message);
+#define coil_task_cancel(task, message) coil__cancel_here(task, message, COIL_HERE)
 
 /**
  * How many requests to cancel the task are open; and taking one back. When the last is taken back

@@ -16,7 +16,8 @@
  * Limits may be nested; each takes its own cancellation only.
  *
  * What was entered must be left, on every way: no return and no COIL_TRY in between, or a timer stays
- * behind in memory that is gone. That is why the body is a function of its own here. There is no macro
+ * behind in memory that is gone (reported as COIL_EVENT_SCOPE_LEFT when the task next enters or leaves a
+ * limit or cancel scope, or ends; until then the program writes over it). That is why the body is a function of its own here. There is no macro
  * that opens a block on purpose: it could take the timer down when you return from inside, but not give
  * your caller COIL_ETIMEDOUT. COIL_TIMEOUT takes a call, which cannot return past it. */
 #ifndef COIL_TIMEOUT_H
@@ -35,7 +36,11 @@ typedef struct coil_timeout {
     uint64_t coil__timer[6];
     void *coil__task; /* the one that entered; borrowed until exit */
     void *coil__link;
+    struct coil_timeout *coil__outer; /* entered before it, by the same task */
+    const coil_place *coil__place;    /* where the limit was set */
+    uintptr_t coil__check;
     int coil__cancels; /* requests that were open when it was entered */
+    unsigned char coil__kind;
     unsigned char coil__state;
     bool coil__caught;
 } coil_timeout;
@@ -43,7 +48,7 @@ typedef struct coil_timeout {
 /* For a limit that may be asked before it is entered; coil_timeout_enter does not need it. */
 #define COIL_TIMEOUT_INIT                                                                          \
     {                                                                                              \
-        { 0 }, NULL, NULL, 0, 0, false                                                             \
+        { 0 }, NULL, NULL, NULL, NULL, 0, 0, 0, 0, false                                           \
     }
 
 /**
@@ -66,6 +71,13 @@ typedef struct coil_timeout {
  */
 COIL_API COIL_MUST_USE int coil_timeout_enter(coil_timeout *timeout, double delay);
 COIL_API COIL_MUST_USE int coil_timeout_at_enter(coil_timeout *timeout, double when);
+COIL_API COIL_MUST_USE int coil__timeout_enter(coil_timeout *timeout, double delay,
+                                               COIL_NULLABLE const coil_place *place);
+COIL_API COIL_MUST_USE int coil__timeout_at_enter(coil_timeout *timeout, double when,
+                                                  COIL_NULLABLE const coil_place *place);
+/* These note where they stand, for coil_cancel_reason. */
+#define coil_timeout_enter(timeout, delay)   coil__timeout_enter(timeout, delay, COIL_HERE)
+#define coil_timeout_at_enter(timeout, when) coil__timeout_at_enter(timeout, when, COIL_HERE)
 
 /**
  * Ends the stretch of code. The timer is gone when this returns.
@@ -124,6 +136,7 @@ COIL_API COIL_MUST_USE int coil_timeout_exit(coil_timeout *timeout, int rc);
  * Since     0.1
  */
 COIL_API COIL_MUST_USE int coil_move_on_after_enter(coil_timeout *timeout, double delay);
+#define coil_move_on_after_enter(timeout, delay) coil__timeout_enter(timeout, delay, COIL_HERE)
 COIL_API COIL_MUST_USE int coil_move_on_after_exit(coil_timeout *timeout, int rc,
                                                    COIL_NULLABLE bool *cut_out);
 

@@ -13,6 +13,7 @@ struct coil__thread {
     coil_error *errors;          /* records outside tasks, newest first */
     bool owns;                   /* the thread's end will clean up */
     const void *caller;          /* debug mode: of the public call that makes a task */
+    struct coil__reason *reason; /* of the cancellation that is being handed on; NULL: none */
     int last_code;               /* of the newest failure, for calls that return NULL */
 };
 

@@ -19,6 +19,8 @@ struct operation {
 static void cancel_later(struct coil__wait *wait)
 {
     struct coil__task *task = wait->task;
+    if (wait->refused)
+        return; /* by a scope, which says so again */
     coil_error *old = task->cancel_error;
     task->cancel_error = coil_ref(wait->error);
     coil_unref(old);

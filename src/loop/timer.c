@@ -136,6 +136,18 @@ struct coil__timer *coil__timer_heap_pop(struct coil__timer_heap *heap, int64_t 
     return timer;
 }
 
+void coil__timer_heap_forget(struct coil__timer_heap *heap, uintptr_t low, uintptr_t high)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < heap->count; i++) {
+        struct coil__timer_slot slot = heap->slots[i];
+        uintptr_t there = (uintptr_t)slot.timer;
+        if (there < low || there >= high)
+            sift_up(heap->slots, kept++, slot.due_ns, slot.timer);
+    }
+    heap->count = kept;
+}
+
 bool coil__timer_heap_check(const struct coil__timer_heap *heap)
 {
     for (uint32_t i = 0; i < heap->count; i++) {

@@ -47,6 +47,9 @@ int64_t coil__timer_heap_next(const struct coil__timer_heap *heap);
 struct coil__timer *coil__timer_heap_pop(struct coil__timer_heap *heap, int64_t now_ns);
 
 /* Walks the invariants; for tests. */
+/* Takes out all timers that lie in [low, high), without a look at them: their memory is gone. */
+void coil__timer_heap_forget(struct coil__timer_heap *heap, uintptr_t low, uintptr_t high);
+
 bool coil__timer_heap_check(const struct coil__timer_heap *heap);
 
 #endif

@@ -22,4 +22,11 @@
 #define COIL__FIBER_ANNOTATED 1
 #endif
 
+/* For what must look at memory that the compiler calls dead. */
+#ifdef COIL__ASAN
+#define COIL__NO_ASAN __attribute__((no_sanitize("address")))
+#else
+#define COIL__NO_ASAN
+#endif
+
 #endif

@@ -45,8 +45,10 @@ static int wait_patiently(struct coil__task *self, coil_future *task, coil_error
             cancelled = rc;
             coil_unref(*record_out);
             *record_out = coil_ref(coil_error_current(rc));
+            self->patient = true; /* a cancelled scope has said so once */
         }
     }
+    self->patient = false;
     return cancelled;
 }
 
@@ -62,7 +64,7 @@ int coil_cancel_and_wait(coil_task *task, const char *message)
     if (task->loop != self->future.loop)
         return coil__fail(COIL_EWRONGLOOP, "the task belongs to another loop");
     coil__ref(&task->object);
-    (void)coil_future_cancel(task, message); /* false: it has ended already */
+    (void)(coil_future_cancel)(task, message); /* false: it has ended already */
     coil_error *record = NULL;
     int rc = wait_patiently(self, task, &record);
     if (rc < 0)

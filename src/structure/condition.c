@@ -48,8 +48,12 @@ bool coil_condition_locked(const coil_condition *condition)
 static int acquire_again(coil_lock *lock, int *rc)
 {
     int again;
-    while ((again = coil_lock_acquire(lock)) == COIL_ECANCELED)
+    struct coil__task *task = coil__thread.task;
+    while ((again = coil_lock_acquire(lock)) == COIL_ECANCELED) {
         *rc = again;
+        task->patient = true; /* a cancelled scope has said so once */
+    }
+    task->patient = false;
     return again;
 }
 

@@ -11,6 +11,7 @@
 #include "base/value.h"
 #include "structure/distinct.h"
 #include "structure/ensure.h"
+#include "tasks/reason.h"
 #include "tasks/task.h"
 
 /* Nobody will ask for the results: those of children made here go with the children. Collected errors are
@@ -34,6 +35,7 @@ struct gathering {
     size_t unfinished; /* children, each once, that have not been heard of */
     unsigned flags;
     bool cancel_requested;
+    struct coil__reason *reason; /* of the request */
     struct coil__cancelling cancelling;
     coil_list *results; /* filled in at the end; NULL: nobody wants them */
     struct child children[];
@@ -50,6 +52,7 @@ static void gathering_destroy(void *object)
     coil__future_fini(&gathering->future);
     for (size_t i = 0; i < gathering->count; i++)
         coil_unref(gathering->children[i].future);
+    coil__reason_drop(gathering->reason);
     coil_unref(gathering->results);
     coil__block_give(gathering, gathering_bytes(gathering->count));
 }
@@ -97,6 +100,7 @@ static void fail_with_child(struct gathering *gathering, coil_future *child)
                                                      : coil_ref(child->error);
     child->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
     coil__future_fail(&gathering->future, child->code, error);
+    gathering->future.reason = coil__reason_keep(child->reason);
 }
 
 /* All have ended, but somebody wanted this to be cancelled: so it is, with the word of the last child: what
@@ -112,6 +116,7 @@ static void finish_cancelled(struct gathering *gathering)
     else if (coil_is_task(last))
         error = coil_ref(coil__as_task(last)->cancel_error);
     coil__future_fail(&gathering->future, COIL_ECANCELED, error);
+    gathering->future.reason = coil__reason_keep(gathering->reason);
 }
 
 static void finish(struct gathering *gathering)
@@ -206,7 +211,9 @@ coil_future *coil__gathering_child(coil_future *future, size_t index)
 
 void coil__gathering_was_cancelled(coil_future *future)
 {
-    ((struct gathering *)(void *)future)->cancel_requested = true;
+    struct gathering *gathering = (struct gathering *)(void *)future;
+    gathering->cancel_requested = true;
+    coil__reason_set(&gathering->reason, coil__reason_current());
 }
 
 /* ---- making ------------------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include <coil/wait.h>
 #include "base/error.h"
 #include "base/value.h"
+#include "structure/timeout.h"
 #include "tasks/task.h"
 
 enum gen_state {
@@ -151,6 +152,8 @@ static void gen_main(void *arg, intptr_t value)
     else if (rc >= 0)
         rc = coil__fail_plain(COIL_EEND);
     struct coil__return consumer = gen->consumer;
+    if (COIL_UNLIKELY(coil__thread.task->future.limits != NULL))
+        coil__limits_forsake_stack(coil__thread.task);
     leave(gen, coil__thread.task);
     end(gen);
     coil__unref(&gen->object); /* that of resume */
@@ -163,6 +166,9 @@ static __attribute__((noinline)) int refuse_yield(coil_value value)
     struct coil__task *task = coil__thread.task;
     if (!task || coil__thread.driver || !task->future.generator)
         return coil__fail(COIL_ENOTASK, "coil_yield outside a generator");
+    if (task->innermost == &task->future.generator->coro)
+        return coil__fail(COIL_ERUNTIME, "generator '%s' yields inside a cancel scope",
+                          name_of(task->future.generator));
     return coil__fail(COIL_ERUNTIME, "coil_yield in a coroutine that generator '%s' awaits",
                       name_of(task->future.generator));
 }
@@ -182,6 +188,8 @@ int coil_yield(coil_value value, coil_value *sent_out)
     coil_gen *gen = task ? task->future.generator : NULL;
     if (COIL_UNLIKELY(!gen || coil__thread.driver || task->innermost != &gen->coro))
         return refuse_yield(value); /* a pointer would rule the tail call out */
+    if (COIL_UNLIKELY(task->future.limits != NULL) && !coil__limits_left_on(task, gen->stack))
+        return refuse_yield(value);
     if (gen->out)
         coil__value_copy(gen->out, &value);
     else

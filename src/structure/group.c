@@ -7,10 +7,11 @@
  * When a child is done the group is told by an entry in the ready queue, as asyncio's done callbacks
  * are. What that needs is allocated before the child is made; a child that fails stays with its error in
  * the group's list of failures, and only the record that lists them all, at the end, needs memory. */
-#include <coil/group.h>
+#include "structure/group.h"
 
 #include "base/error.h"
-#include "tasks/task.h"
+#include "structure/timeout.h"
+#include "tasks/reason.h"
 
 struct child {
     struct coil__link link; /* in group->children, then, if it failed, in group->failed */
@@ -18,22 +19,6 @@ struct child {
     struct coil__ready ready;
     struct coil__group *group; /* NULL: it is alone now */
     coil_future *task;         /* one reference */
-};
-
-struct coil__group {
-    struct coil__group *outer; /* in the owner's list: entered before it */
-    coil_task_group *handle;   /* the user's; dead memory if the block was left without exit */
-    struct coil__task *owner;  /* borrowed: it cannot end without leaving its groups */
-    const coil_coro_type *entered_in; /* the coroutine function, for the report */
-    struct coil__link children;       /* not heard of yet, in the order in which they were made */
-    struct coil__link failed;         /* in the order in which they ended */
-    size_t failed_count;
-    struct coil__wait *wait; /* while the owner waits in exit */
-    int leave_code;          /* COIL_EEXIT, COIL_EINTERRUPT: goes before everything */
-    coil_error *leave_error; /* its record */
-    bool exiting;
-    bool aborting;
-    bool owner_cancelled; /* by us: one request of its count is ours */
 };
 
 /* coil_task_group.coil__code while there is no state: why not, or how enter failed. */
@@ -55,8 +40,11 @@ static bool leaves_loop(int code)
     return code == COIL_EEXIT || code == COIL_EINTERRUPT;
 }
 
-static void abort_group(struct coil__group *group)
+/* Cancels the children. The reason is consumed. */
+static void abort_group(struct coil__group *group, struct coil__reason *reason)
 {
+    struct coil__reason *outer = coil__thread.reason;
+    coil__thread.reason = reason;
     group->aborting = true;
     for (struct coil__link *link = group->children.next; link != &group->children;
          link = link->next) {
@@ -64,13 +52,27 @@ static void abort_group(struct coil__group *group)
         if (coil__future_pending(task))
             (void)coil__future_cancel(task, NULL);
     }
+    coil__thread.reason = outer;
+    coil__reason_drop(reason);
 }
 
-static void cancel_all(struct coil__group *group)
+/* The owner is cancelled in the limits that it was in when it entered the group. The reason is consumed. */
+static void cancel_all(struct coil__group *group, struct coil__reason *reason)
 {
-    abort_group(group);
+    struct coil__reason *outer = coil__thread.reason;
+    abort_group(group, coil__reason_keep(reason));
     group->owner_cancelled = true;
-    (void)coil__future_cancel(&group->owner->future, NULL);
+    coil__thread.reason = reason;
+    (void)coil__task_cancel_in(&group->owner->future, NULL, group->limit);
+    coil__thread.reason = outer;
+    coil__reason_drop(reason);
+}
+
+/* Why a group gives up whose block has failed, or was cancelled. */
+static struct coil__reason *reason_of_block(const struct coil__group *group, int rc)
+{
+    return rc == COIL_ECANCELED ? coil__reason_keep(group->owner->reason)
+                                : coil__reason_of_failure(group->owner, rc, coil_error_current(rc));
 }
 
 /* The child has ended, and is in no list. */
@@ -92,7 +94,7 @@ static void child_is_done(struct coil__group *group, struct child *child)
     }
     /* In a loop that is being closed every task is told by the loop. */
     if (!group->aborting && !group->owner_cancelled && !task->loop->closed)
-        cancel_all(group);
+        cancel_all(group, coil__reason_of_failure(coil__as_task(task), task->code, task->error));
 }
 
 static void run_child_is_done(struct coil__ready *ready)
@@ -130,6 +132,14 @@ static int check_open(const coil_task_group *tg)
     return 0;
 }
 
+/* The scopes that the group is in hold for the child, too. */
+static void take_in(struct coil__group *group, struct coil__task *child)
+{
+    child->home = group;
+    if (COIL_UNLIKELY(group->limit || group->owner->home))
+        coil__task_reach(child);
+}
+
 /* Makes a child; the reference stays the group's, except where the caller takes one. */
 static coil_task *make_child(coil_task_group *tg, coil_coro *coro, const coil_task_options *options,
                              bool keep)
@@ -153,6 +163,7 @@ static coil_task *make_child(coil_task_group *tg, coil_coro *coro, const coil_ta
     if (keep)
         coil__ref(&task->object);
     if (coil__future_pending(task)) {
+        take_in(group, coil__as_task(task));
         child->waiter.wake = queue_child_is_done;
         child->ready.run = run_child_is_done;
         coil__list_append(&group->children, &child->link);
@@ -186,17 +197,49 @@ int coil_task_group_spawn(coil_task_group *tg, coil_coro *coro)
     return make_child(tg, coro, NULL, false) ? 0 : coil_error_last();
 }
 
-bool coil_task_group_cancel(coil_task_group *tg)
+bool coil__task_group_cancel_here(coil_task_group *tg, const coil_place *place)
 {
     struct coil__group *group = tg->coil__state;
     if (!group || (group->exiting && coil__list_empty(&group->children)))
         return false;
     if (!group->aborting)
-        cancel_all(group);
+        cancel_all(group, coil__reason_new(COIL_CANCEL_EXPLICIT, coil__thread.task, place, NULL));
     return true;
 }
 
+bool(coil_task_group_cancel)(coil_task_group *tg)
+{
+    return coil__task_group_cancel_here(tg, NULL);
+}
+
+/* ---- in scopes ---------------------------------------------------------------------------------- */
+
+void coil__groups_outlive(struct coil__task *owner, const coil_timeout *limit, coil_timeout *outer)
+{
+    for (struct coil__group *group = owner->future.groups; group; group = group->outer)
+        if (group->limit == limit)
+            group->limit = outer;
+}
+
+void coil__group_reach_children(struct coil__group *group)
+{
+    for (struct coil__link *link = group->children.next; link != &group->children;
+         link = link->next) {
+        coil_future *task = COIL__CONTAINER(link, struct child, link)->task;
+        if (coil__future_pending(task))
+            coil__task_reach(coil__as_task(task));
+    }
+}
+
 /* ---- entering, and being forgotten -------------------------------------------------------------- */
+
+/* The owner's scopes hold no longer. */
+static void let_go(struct coil__task *child)
+{
+    child->home = NULL;
+    if (coil__future_pending(&child->future))
+        coil__task_look_at_scopes(child);
+}
 
 /* Lets the children go that are still running, and gives everything back. */
 static void group_free(struct coil__group *group)
@@ -205,6 +248,7 @@ static void group_free(struct coil__group *group)
         struct child *child = COIL__CONTAINER(group->children.next, struct child, link);
         coil__list_remove(&child->link);
         child->group = NULL;
+        let_go(coil__as_task(child->task));
         if (coil__list_linked(&child->waiter.link)) {
             coil__list_remove(&child->waiter.link);
             child_free(child);
@@ -301,6 +345,7 @@ __attribute__((noinline)) int coil_task_group_enter(coil_task_group *tg)
     *group = (struct coil__group){ .outer = task->future.groups,
                                    .handle = tg,
                                    .owner = task,
+                                   .limit = task->future.limits,
                                    .entered_in = task->innermost->type };
     coil__list_init(&group->children);
     coil__list_init(&group->failed);
@@ -324,10 +369,23 @@ static bool stop_waiting(struct coil__wait *wait)
     return true;
 }
 
-/* Open requests to cancel the owner that are not ours. */
+/* Open requests to cancel the owner that are not ours, nor kept for later by a shielded section. */
 static int foreign_requests(const struct coil__group *group)
 {
-    return coil_task_cancelling(&group->owner->future) - group->owner_cancelled;
+    return coil__task_requests(group->owner) - group->owner_cancelled;
+}
+
+/* A scope that is cancelled tells it once: the children have to be waited for. */
+static int wait_for_child(struct coil__group *group, struct coil__wait *wait)
+{
+    struct coil__task *owner = group->owner;
+    if (group->aborting)
+        owner->patient = true;
+    group->wait = wait;
+    int rc = coil__task_wait(owner, wait);
+    group->wait = NULL;
+    owner->patient = false;
+    return rc;
 }
 
 /* The loop is being closed: the children end here and now, since what they use of the owner's goes when the
@@ -349,9 +407,7 @@ static int wait_for_children(struct coil__group *group, struct outcome *cancella
 {
     while (!coil__list_empty(&group->children)) {
         struct coil__wait wait = COIL__WAIT_INIT(COIL_WAIT_OTHER, "task group", stop_waiting);
-        group->wait = &wait;
-        int rc = coil__task_wait(group->owner, &wait);
-        group->wait = NULL;
+        int rc = wait_for_child(group, &wait);
         if (rc == COIL_ECLOSING) {
             if (group->owner->future.loop->closed)
                 close_children(group);
@@ -363,7 +419,7 @@ static int wait_for_children(struct coil__group *group, struct outcome *cancella
         }
         if (rc == COIL_ECANCELED && !group->aborting) {
             cancellation->code = rc;
-            abort_group(group);
+            abort_group(group, reason_of_block(group, rc));
         }
     }
     return 0;
@@ -410,7 +466,7 @@ static void mark_read(struct coil__group *group)
 static int fail_with_list(struct coil__group *group, const struct outcome *failure)
 {
     coil_task *owner = &group->owner->future;
-    if (coil_task_cancelling(owner) > 0) {
+    if (coil__task_requests(group->owner) > 0) {
         /* Somebody else wants the owner to stop: it is told at its next await, and the count stays. */
         (void)coil_task_uncancel(owner);
         (void)coil__future_cancel(owner, NULL);
@@ -425,6 +481,13 @@ static int fail_with_list(struct coil__group *group, const struct outcome *failu
     return coil__fail_plain(COIL_ENOMEM);
 }
 
+/* Takes our request back. True if it was the only one that the owner can have been told of. */
+static bool take_request_back(struct coil__task *owner)
+{
+    (void)coil_task_uncancel(&owner->future);
+    return coil__task_requests(owner) == 0;
+}
+
 /* What the group comes to. `cancellation` is how the block or the wait was ended from outside, `failure`
  * an error of the block; of either the code is 0 if there was none. */
 static int settle(struct coil__group *group, struct outcome *cancellation,
@@ -434,8 +497,9 @@ static int settle(struct coil__group *group, struct outcome *cancellation,
         mark_read(group);
         return coil__fail_with(group->leave_code, group->leave_error);
     }
-    if (group->owner_cancelled && coil_task_uncancel(&group->owner->future) == 0 &&
-        cancellation->code == COIL_ECANCELED)
+    struct coil__task *owner = group->owner;
+    if (group->owner_cancelled && take_request_back(owner) &&
+        cancellation->code == COIL_ECANCELED && !(owner->flags & COIL__TASK_SCOPED))
         cancellation->code = 0; /* that was us */
     if (group->failed_count > 0 || failure->code < 0)
         return fail_with_list(group, failure);
@@ -463,10 +527,13 @@ static void take_block_error(struct coil__group *group, int rc, struct outcome *
 static int leave(struct coil__group *group, int rc)
 {
     struct outcome cancellation = { 0 }, failure = { 0 };
+    struct coil__reason *why = rc < 0 ? reason_of_block(group, rc) : NULL;
     group->exiting = true;
     take_block_error(group, rc, &cancellation, &failure);
     if (rc < 0 && !group->aborting && !(group->owner->flags & COIL__TASK_CLOSING))
-        abort_group(group);
+        abort_group(group, why);
+    else
+        coil__reason_drop(why);
     int requests = foreign_requests(group);
     if (wait_for_children(group, &cancellation) < 0)
         cancellation.code = COIL_ECLOSING;
@@ -504,4 +571,26 @@ __attribute__((noinline)) int coil_task_group_exit(coil_task_group *tg, int rc)
     tg->coil__code = OVER;
     group_free(group);
     return rc;
+}
+
+/* The errors of tasks whose handles nobody keeps are reported as they go. */
+void coil_task_group_leave(coil_task_group *tg)
+{
+    struct coil__group *group = tg->coil__state;
+    struct coil__task *task = coil__thread.task;
+    if (!group || !task || task != group->owner || coil__thread.driver)
+        return;
+    struct outcome cancellation = { 0 };
+    group->exiting = true;
+    if (!group->aborting && !(task->flags & COIL__TASK_CLOSING))
+        abort_group(group, coil__reason_new(COIL_CANCEL_GROUP, task, NULL, NULL));
+    (void)wait_for_children(group, &cancellation);
+    bool ours = group->owner_cancelled && take_request_back(task);
+    if (cancellation.code == COIL_ECANCELED && !ours)
+        task->flags |= COIL__TASK_MUST_CANCEL; /* it was for what comes after the group */
+    coil_unref(cancellation.error);
+    unlink_group(group);
+    tg->coil__state = NULL;
+    tg->coil__code = OVER;
+    group_free(group);
 }

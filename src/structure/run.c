@@ -12,6 +12,7 @@
 #include "loop/signal.h"
 #include "structure/ensure.h"
 #include "structure/shutdown.h"
+#include "tasks/reason.h"
 #include "tasks/task.h"
 
 /* ---- run_until_complete ------------------------------------------------------------------------- */
@@ -174,7 +175,8 @@ static void look_at_interrupts(coil_loop *loop, void *arg)
     if (insists || (first && coil_future_done(runner->main)))
         coil__loop_leave(loop, COIL_EINTERRUPT, NULL);
     else if (first)
-        coil_task_cancel(runner->main, NULL);
+        (void)coil__future_cancel_for(
+            runner->main, coil__reason_new(COIL_CANCEL_INTERRUPT, NULL, NULL, NULL), NULL);
 }
 
 static void take_signals(coil_runner *runner)
@@ -276,7 +278,8 @@ static int cancel_all_tasks(coil_loop *loop)
     for (size_t i = 0; i < count; i++)
         coil_ref(tasks[i]);
     for (size_t i = 0; i < count; i++)
-        coil_task_cancel(tasks[i], NULL);
+        (void)coil__future_cancel_for(
+            tasks[i], coil__reason_new(COIL_CANCEL_SHUTDOWN, NULL, NULL, NULL), NULL);
 
     coil_future *all = coil_gather_future(loop, tasks, count, COIL_GATHER_COLLECT);
     int rc = all ? coil_run_until_complete(loop, all, NULL) : coil_error_last();

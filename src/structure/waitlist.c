@@ -52,7 +52,7 @@ int coil__park_refuse(const char *operation)
 int coil__parked_tell_of_end(struct coil__parked *place, int rc)
 {
     struct coil__task *task = place->wait.task;
-    if (rc == COIL_ECANCELED) {
+    if (rc == COIL_ECANCELED && !place->wait.refused) {
         coil_error *old = task->cancel_error;
         task->cancel_error = coil__errors_take(&task->errors, COIL_ECANCELED);
         task->flags |= COIL__TASK_MUST_CANCEL;

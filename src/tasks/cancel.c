@@ -9,6 +9,7 @@
 #include "tasks/task.h"
 
 #include "base/error.h"
+#include "tasks/reason.h"
 
 bool coil__wait_cancel(struct coil__wait *wait, coil_error *message)
 {
@@ -47,14 +48,35 @@ static struct coil__task *awaited_task(const struct coil__task *task)
     return is ? coil__as_task(inner) : NULL;
 }
 
-/* From task to task, down to one that awaits no other, or one that the walk has come by. */
-static struct coil__task *go_down(struct coil__task *task)
+static void count_request(struct coil__task *task)
 {
-    for (;;) {
-        task->cancels += task->cancels < UINT16_MAX;
+    task->cancels += task->cancels < UINT16_MAX;
+}
+
+/* Whether a shielded section of the task keeps the request for later; see coil__task_shielded. */
+static bool kept_for_later(struct coil__task *task, const coil_timeout *limit, coil_error *message)
+{
+    if (!COIL_UNLIKELY(task->future.limits != NULL) || !coil__task_shielded(task, limit, message))
+        return false;
+    count_request(task);
+    return true;
+}
+
+/* From task to task, down to one that awaits no other, or one that the walk has come by, or (*kept_out) one
+ * that keeps it for later. request: a scope's cancellation is none to the first, but to those it awaits. */
+static struct coil__task *go_down(struct coil__task *task, coil_error *message, bool request,
+                                  bool *kept_out)
+{
+    for (;; request = true) {
+        if (request)
+            count_request(task);
+        coil__reason_set(&task->reason, coil__reason_current());
         task->flags |= COIL__TASK_VISITED;
         struct coil__task *inner = awaited_task(task);
         if (!inner || inner->flags & COIL__TASK_VISITED)
+            return task;
+        *kept_out = kept_for_later(inner, NULL, message);
+        if (*kept_out)
             return task;
         task = inner;
     }
@@ -100,18 +122,26 @@ static struct coil__cancelling *go_into(coil_future *gathering, struct coil__can
 /* Cancels a task and those that it awaits. Gives the place in the gathering that the last one awaits, which
  * is to be walked through before come_back; NULL: all is done. */
 static struct coil__cancelling *cancel_tasks(struct coil__task *first, coil_error *message,
-                                             struct coil__cancelling *above)
+                                             struct coil__cancelling *above, bool request)
 {
-    struct coil__task *last = go_down(first);
+    bool kept = false;
+    struct coil__task *last = go_down(first, message, request, &kept);
     struct coil__wait *wait = last->waiting;
+    bool by_scope = !request && last == first;
+    if (wait && wait->state == COIL__WAIT_PENDING)
+        wait->refused = by_scope;
     bool circle = awaited_task(last) != NULL;
     if (leads_into_gathering(wait)) {
-        if (!coil__gathering_place(wait->future)->gathering)
-            return go_into(wait->future, above, first, last);
+        if (!coil__gathering_place(wait->future)->gathering) {
+            struct coil__cancelling *place = go_into(wait->future, above, first, last);
+            place->by_scope = by_scope;
+            return place;
+        }
         circle = true; /* the walk goes through it already */
     }
-    bool asked = circle ? leave_circle(wait, message) : wait && coil__wait_cancel(wait, message);
-    come_back(first, last, asked, message);
+    bool asked = kept ||
+                 (circle ? leave_circle(wait, message) : wait && coil__wait_cancel(wait, message));
+    come_back(first, last, asked || by_scope, message);
     return NULL;
 }
 
@@ -133,8 +163,8 @@ static struct coil__cancelling *cancel_one(coil_future *future, coil_error *mess
         coil__future_finish_cancelled(future, coil_ref(message));
     else if (coil__as_task(future)->flags & COIL__TASK_VISITED)
         *asked_out = leave_circle(coil__as_task(future)->waiting, message);
-    else
-        return cancel_tasks(coil__as_task(future), message, above);
+    else if (!kept_for_later(coil__as_task(future), NULL, message))
+        return cancel_tasks(coil__as_task(future), message, above, true);
     return NULL;
 }
 
@@ -144,30 +174,54 @@ static bool leave_gathering(struct coil__cancelling *place, coil_error *message)
     if (place->asked)
         coil__gathering_was_cancelled(place->gathering);
     if (place->last)
-        come_back(place->first, place->last, place->asked, message);
+        come_back(place->first, place->last, place->asked || place->by_scope, message);
     place->gathering = NULL;
     return place->asked || place->last;
 }
 
-bool coil__future_cancel(coil_future *future, coil_error *message)
+/* Through all that a place leads to, and back up. */
+static bool walk_gatherings(struct coil__cancelling *at, coil_error *message)
 {
-    struct coil__cancelling *at = NULL;
     for (;;) {
         bool asked;
-        struct coil__cancelling *deeper = cancel_one(future, message, at, &asked);
-        if (deeper)
-            at = deeper;
-        else if (at)
-            at->asked |= asked;
-        else
-            return asked;
-        while (!(future = coil__gathering_child(at->gathering, at->next))) {
+        coil_future *future = coil__gathering_child(at->gathering, at->next);
+        if (!future) {
             asked = leave_gathering(at, message);
             at = at->up;
             if (!at)
                 return asked;
             at->asked |= asked;
+            continue;
         }
         at->next++;
+        struct coil__cancelling *deeper = cancel_one(future, message, at, &asked);
+        if (deeper)
+            at = deeper;
+        else
+            at->asked |= asked;
     }
+}
+
+bool coil__future_cancel(coil_future *future, coil_error *message)
+{
+    bool asked;
+    struct coil__cancelling *at = cancel_one(future, message, NULL, &asked);
+    return at ? walk_gatherings(at, message) : asked;
+}
+
+bool coil__task_cancel_in(coil_future *future, coil_error *message, const coil_timeout *limit)
+{
+    if (!coil__future_pending(future))
+        return false;
+    if (kept_for_later(coil__as_task(future), limit, message))
+        return true;
+    struct coil__cancelling *at = cancel_tasks(coil__as_task(future), message, NULL, true);
+    return at ? walk_gatherings(at, message) : true;
+}
+
+void coil__task_interrupt(struct coil__task *task, coil_error *message)
+{
+    struct coil__cancelling *at = cancel_tasks(task, message, NULL, false);
+    if (at)
+        (void)walk_gatherings(at, message);
 }

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include "base/error.h"
+#include "tasks/reason.h"
 #include "tasks/task.h"
 
 /* ---- life --------------------------------------------------------------------------------------- */
@@ -56,6 +57,7 @@ void coil__future_fini_slowly(coil_future *future)
     case COIL__FUTURE_FAILED:
     case COIL__FUTURE_CANCELLED:
         coil_unref(future->error);
+        coil__reason_drop(future->reason);
         break;
     }
 }
@@ -243,6 +245,7 @@ void coil__future_fail(coil_future *future, int code, coil_error *error)
     future->object.flags |= COIL__FUTURE_UNREAD;
     future->error = error;
     future->code = code;
+    future->reason = NULL;
     wake_waiters(future);
 }
 
@@ -252,6 +255,9 @@ void coil__future_finish_cancelled(coil_future *future, coil_error *error)
     future->object.state = COIL__FUTURE_CANCELLED;
     future->error = error;
     future->code = COIL_ECANCELED;
+    bool task = future->object.type->kind == COIL__KIND_TASK;
+    future->reason = coil__reason_keep(task ? coil__as_task(future)->reason
+                                            : coil__reason_current());
     wake_waiters(future);
 }
 
@@ -299,13 +305,33 @@ coil_error *coil__cancel_record(const char *message)
     return message && *message ? coil__error_new(COIL_ECANCELED, message) : NULL;
 }
 
-bool coil_future_cancel(coil_future *future, const char *message)
+bool coil__future_cancel_for(coil_future *future, struct coil__reason *reason, coil_error *message)
 {
+    struct coil__reason *outer = coil__thread.reason;
+    coil__thread.reason = reason;
+    bool cancelled = coil__future_cancel(future, message);
+    coil__thread.reason = outer;
+    coil__reason_drop(reason);
+    return cancelled;
+}
+
+bool coil__cancel_here(coil_future *future, const char *message, const coil_place *place)
+{
+    if (!coil__future_pending(future))
+        return coil__future_cancel(future, NULL);
     coil_error *record = coil__cancel_record(message);
-    bool cancelled = coil__future_cancel(future, record);
+    struct coil__reason *reason = coil__reason_new(COIL_CANCEL_EXPLICIT, coil__thread.task, place,
+                                                   record);
+    bool cancelled = coil__future_cancel_for(future, reason, record);
     coil_unref(record);
     coil__loop_kick(future->loop);
     return cancelled;
+}
+
+#undef coil_future_cancel
+bool coil_future_cancel(coil_future *future, const char *message)
+{
+    return coil__cancel_here(future, message, NULL);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------ */
@@ -335,6 +361,7 @@ static int raise_cancelled(coil_future *future)
     coil_error *error = coil__future_take_message(future);
     coil__fail_with(COIL_ECANCELED, error);
     coil_unref(error);
+    coil__reason_tell(future->reason);
     return COIL_ECANCELED;
 }
 
@@ -349,6 +376,8 @@ int coil__future_outcome(coil_future *future, coil_value *value_out)
         return 0;
     case COIL__FUTURE_FAILED:
         future->object.flags &= (uint8_t)~COIL__FUTURE_UNREAD;
+        if (COIL_UNLIKELY(future->code == COIL_ECANCELED))
+            coil__reason_tell(future->reason); /* a gathering's */
         return coil__fail_with(future->code, future->error);
     case COIL__FUTURE_CANCELLED:
         return raise_cancelled(future);

@@ -3,6 +3,7 @@
 #define COIL_TASKS_FUTURE_H
 
 #include <coil/future.h>
+#include <coil/timeout.h>
 #include "base/list.h"
 #include "base/error.h"
 #include "base/object.h"
@@ -35,9 +36,11 @@ struct coil_future {
         struct {                        /* PENDING, of a task: for as long as it may run */
             struct coil__group *groups; /* task groups it is in, the latest first */
             coil_gen *generator;        /* whose body runs in it, on whose stack; the innermost */
+            coil_timeout *limits;       /* timeouts and cancel scopes it is in, the latest first */
         };
         struct {
-            coil_error *error; /* FAILED, CANCELLED: the record, owned; NULL: none */
+            coil_error *error;           /* FAILED, CANCELLED: the record, owned; NULL: none */
+            struct coil__reason *reason; /* of a cancellation, owned; NULL: not known */
             int code;
         };
     };
@@ -112,6 +115,9 @@ void coil__future_finish_cancelled(coil_future *future, coil_error *error);
 /* coil_future_cancel with a record for the message (borrowed, or NULL). */
 bool coil__future_cancel(coil_future *future, coil_error *message);
 
+/* The same for a reason, which is consumed: every task and future that it reaches keeps it. */
+bool coil__future_cancel_for(coil_future *future, struct coil__reason *reason, coil_error *message);
+
 /* What a done future is worth, raised in the running task: 0 and a view of the value, or the code. */
 int coil__future_outcome(coil_future *future, coil_value *value_out);
 
@@ -136,6 +142,7 @@ struct coil__cancelling {
     struct coil__task *first, *last; /* the tasks on the way from there; NULL: none */
     size_t next;                     /* child */
     bool asked;                      /* some child was pending */
+    bool by_scope;                   /* it is no request to the last task */
 };
 
 /* What cancelling needs to know of a gathering: its place; its children in order, then NULL; and that they

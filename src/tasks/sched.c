@@ -12,6 +12,7 @@
 #include <assert.h>
 #include "base/error.h"
 #include "loop/trace.h"
+#include "tasks/reason.h"
 
 enum {
     WAITS_AGAIN = 1, /* of a rest, in place of a code */
@@ -258,6 +259,7 @@ static void end_given_up(struct coil__task *task)
     if (!coil__future_pending(&task->future))
         return;
     coil__task_give_up_generators(task);
+    task->future.limits = NULL; /* they lie on the stack; their timers are gone already */
     if (task->stack)
         coil__stack_give(&task->future.loop->stacks, task->stack);
     task->stack = NULL;
@@ -301,6 +303,17 @@ void coil__task_tell_woken(struct coil__task *task)
                       coil__thread.task ? &coil__thread.task->future : loop->waker);
 }
 
+/* Gives way in a cancelled scope. A request that is due goes first, and says the same. */
+static int yield_in_vain(struct coil__task *task)
+{
+    coil__loop_push(task->future.loop, &task->ready);
+    int rc = suspend_slowly(task, COIL_STEP_READY);
+    if (rc < 0)
+        return rc;
+    coil__task_refuse(task); /* it does not wait: only tells the reason */
+    return coil__fail_with(COIL_ECANCELED, task->reason ? task->reason->message : NULL);
+}
+
 static __attribute__((noinline)) int yield_slowly(struct coil__task *task)
 {
     coil_loop *loop = task->future.loop;
@@ -314,6 +327,8 @@ static __attribute__((noinline)) int yield_slowly(struct coil__task *task)
                                              .kind = COIL_WAIT_YIELD,
                                              .fd = -1,
                                              .operation = "sleep" });
+    if (task->flags & COIL__TASK_SCOPED)
+        return yield_in_vain(task);
     coil__loop_push(loop, &task->ready);
     return suspend_slowly(task, COIL_STEP_READY);
 }
@@ -322,7 +337,7 @@ static __attribute__((noinline)) int yield_slowly(struct coil__task *task)
 int coil__task_yield(struct coil__task *task)
 {
     coil_loop *loop = task->future.loop;
-    if (COIL_UNLIKELY(loop->slow != 0 || (task->flags & COIL__TASK_CLOSING)))
+    if (COIL_UNLIKELY(loop->slow != 0 || (task->flags & (COIL__TASK_CLOSING | COIL__TASK_SCOPED))))
         return yield_slowly(task);
     coil__loop_push(loop, &task->ready);
     return suspend(task, COIL_STEP_READY);
@@ -358,14 +373,24 @@ static __attribute__((noinline)) void trace_wait(struct coil__task *task,
     coil__trace_waits(task->future.loop, &task->future, &info);
 }
 
-static inline void begin_wait(struct coil__task *task, struct coil__wait *wait)
+/* A wait that is to be cancelled as it begins: by a request, which is used up, or by a scope. */
+static __attribute__((noinline)) void begin_cancelled(struct coil__task *task,
+                                                      struct coil__wait *wait)
 {
-    task->waiting = wait;
-    if (COIL_UNLIKELY(task->flags & COIL__TASK_MUST_CANCEL)) {
+    if (task->flags & COIL__TASK_MUST_CANCEL) {
         task->flags &= (uint8_t)~COIL__TASK_MUST_CANCEL;
         if (!coil__wait_cancel(wait, task->cancel_error))
             task->flags |= COIL__TASK_MUST_CANCEL;
+    } else if (!task->patient) {
+        coil__task_refuse(task);
     }
+}
+
+static inline void begin_wait(struct coil__task *task, struct coil__wait *wait)
+{
+    task->waiting = wait;
+    if (COIL_UNLIKELY(task->flags & (COIL__TASK_MUST_CANCEL | COIL__TASK_SCOPED)))
+        begin_cancelled(task, wait);
     if (COIL_UNLIKELY(task->future.loop->slow & COIL__SLOW_TRACE))
         trace_wait(task, wait);
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "loop/trace.h"
 #include "platform/overflow.h"
+#include "tasks/reason.h"
 
 /* Task-1, Task-2...: numbered through the process, as asyncio does. */
 static atomic_uint next_id = 1;
@@ -38,6 +39,8 @@ static void task_destroy(void *object)
         coil__unref(&task->context->object);
     if (COIL_UNLIKELY(task->cancel_error != NULL))
         coil_unref(task->cancel_error);
+    if (COIL_UNLIKELY(task->reason != NULL))
+        coil__reason_drop(task->reason);
     if (COIL_UNLIKELY(task->errors != NULL))
         coil__errors_clear(&task->errors);
     if (COIL_UNLIKELY(task->name != NULL))
@@ -80,10 +83,14 @@ static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *o
     task->context = context;
     task->errors = NULL;
     task->cancel_error = NULL;
+    task->reason = NULL;
+    task->home = NULL;
+    task->patient = false;
     task->all.next = task->all.prev = NULL;
     task->name = name;
     task->future.groups = NULL;
     task->future.generator = NULL;
+    task->future.limits = NULL;
     task->id = name ? 0 : number_task();
     task->stack_class = (uint8_t)stack_class;
     if (COIL_UNLIKELY(loop->debug))
@@ -236,6 +243,8 @@ void coil__task_finish(struct coil__task *task, int rc, coil_value *value)
     coil_loop *loop = task->future.loop;
     if (COIL_UNLIKELY(task->future.groups != NULL))
         coil__task_forsake_groups(task);
+    if (COIL_UNLIKELY(task->future.limits != NULL))
+        coil__task_forsake_limits(task);
     coil_coro *coro = task->coro;
     task->coro = NULL;
     coil__coro_end(coro);
@@ -354,9 +363,10 @@ static struct coil__task *require_task(const coil_task *future)
     return coil__as_task((coil_task *)(uintptr_t)future);
 }
 
+#undef coil_task_cancel
 bool coil_task_cancel(coil_task *task, const char *message)
 {
-    return coil_future_cancel(task, message);
+    return coil__cancel_here(task, message, NULL);
 }
 
 int coil_task_cancelling(const coil_task *future)

@@ -88,6 +88,7 @@ enum coil__wait_state {
 struct coil__wait {
     coil_wait_kind kind;
     uint8_t state;       /* enum coil__wait_state; with a future, CANCELLED only: out of a circle */
+    bool refused;        /* asked to end by a scope that is cancelled: the next wait will be, too */
     coil_future *future; /* FUTURE, TASK */
     /* Stops waiting: takes the wait off whatever list or heap it is in. False: cannot be done at once.
      * Called while PENDING only. */
@@ -154,6 +155,8 @@ enum coil__task_flag {
     COIL__TASK_VISITED = 16,    /* by a cancellation on its way down */
     COIL__TASK_NESTED = 32,     /* runs on the spot: an eager first step, or a close */
     COIL__TASK_RESTS = 64,      /* waits in a call whose rest is waiting->rest */
+    COIL__TASK_SCOPED =
+        128, /* in a cancelled scope: every wait is refused, unless it is `patient` */
 };
 
 /* A stack to go back to. */
@@ -175,13 +178,16 @@ struct coil__task {
     uint32_t id;               /* 0: it was named at creation */
     struct coil__stack *stack; /* NULL before the first step, and after the last */
     struct coil__wait *waiting;
-    coil_coro *innermost;     /* the coroutine that runs; ->caller leads out to coro */
-    coil_coro *coro;          /* owned until the task is done */
-    coil_context *context;    /* NULL: empty */
-    coil_error *errors;       /* newest first */
-    coil_error *cancel_error; /* the message of the latest request */
-    struct coil__link all;    /* in loop->tasks until done */
-    char *name;               /* NULL: made of the id when asked for */
+    coil_coro *innermost;        /* the coroutine that runs; ->caller leads out to coro */
+    coil_coro *coro;             /* owned until the task is done */
+    coil_context *context;       /* NULL: empty */
+    coil_error *errors;          /* newest first */
+    coil_error *cancel_error;    /* the message of the latest request */
+    struct coil__reason *reason; /* of the latest cancellation; NULL: there was none */
+    struct coil__group *home;    /* the group it belongs to, whose scopes hold for it; NULL: none */
+    bool patient;                /* its wait must be waited to the end, also in a cancelled scope */
+    struct coil__link all;       /* in loop->tasks until done */
+    char *name;                  /* NULL: made of the id when asked for */
 };
 
 extern const struct coil__type coil__task_type;
@@ -232,6 +238,23 @@ void coil__task_finish(struct coil__task *task, int rc, coil_value *value);
 
 /* For a task that ends inside task groups: reports and ends these. Implemented by the structure layer. */
 void coil__task_forsake_groups(struct coil__task *task);
+
+/* For a task that ends inside timeouts or cancel scopes: reports and ends these. Implemented by the structure
+ * layer. */
+void coil__task_forsake_limits(struct coil__task *task);
+
+/* Whether a request to cancel the task is kept for later by a shielded section that it is in. limit: in which the
+ * request was made; NULL: none of the task's. Implemented by the structure layer. */
+bool coil__task_shielded(struct coil__task *task, const coil_timeout *limit, coil_error *message);
+
+/* Tells a task that is in a cancelled scope, and begins to wait. Implemented by the structure layer. */
+void coil__task_refuse(struct coil__task *task);
+
+/* Takes the task out of its wait, if it is in one, for a cancelled scope: counts no request. */
+void coil__task_interrupt(struct coil__task *task, coil_error *message);
+
+/* coil__task_cancel for one of the task's own limits: a shielded section around that does not hold it up. */
+bool coil__task_cancel_in(coil_future *task, coil_error *message, const coil_timeout *limit);
 
 /* For a task that is never continued: ends the generators it is in, and gives `stack` back its own.
  * Implemented by the structure layer. */

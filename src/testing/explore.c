@@ -105,7 +105,7 @@ static void on_report(coil_loop *loop, coil_log_level level, const coil_report *
     bool wrong = report->event == COIL_EVENT_NEVER_AWAITED ||
                  report->event == COIL_EVENT_CLOSE_IGNORED ||
                  report->event == COIL_EVENT_DESTROYED_IN_USE ||
-                 report->event == COIL_EVENT_GROUP_LEFT;
+                 report->event == COIL_EVENT_GROUP_LEFT || report->event == COIL_EVENT_SCOPE_LEFT;
     if (wrong)
         findf(self, "reported: %s", report->message);
 }
