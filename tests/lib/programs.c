@@ -1179,6 +1179,55 @@ static int run_executors(coil_loop *loop)
     return coil_run_until_complete(loop, executors_main(), NULL);
 }
 
+/* ---- scopes ------------------------------------------------------------------------------------- */
+
+/* Says goodbye for a while; without memory for the section, or in a loop that closes, not to the end. */
+COIL_ASYNC(parting, (double, delay))
+{
+    int rc = coil_sleep(delay);
+    int goodbye = COIL_SHIELDED(1, coil_sleep(0.1));
+    return rc < 0 ? rc : goodbye;
+}
+
+static int tell_reason(int code)
+{
+    char text[200];
+    coil_cancel_info info = COIL_CANCEL_INFO_INIT;
+    EXPECT(code != COIL_ECANCELED || coil_cancel_reason(NULL, &info));
+    EXPECT(strlen(coil_cancel_reason_text(NULL, text, sizeof text)) > 0);
+    return code;
+}
+
+COIL_ASYNC0(scopes_main)
+{
+    coil_cancel_scope outer, inner;
+    coil_task_group tg;
+    COIL_TRY(coil_cancel_scope_enter_after(&outer, 1));
+    coil_task_group_enter(&tg);
+    int rc = coil_task_group_spawn(&tg, parting(0.1));
+    if (rc == 0)
+        rc = coil_task_group_spawn(&tg, parting(100));
+    int entered = rc == 0 ? coil_cancel_scope_enter(&inner) : rc;
+    if (entered == 0) {
+        coil_cancel_scope_cancel(&inner, "that is enough");
+        rc = tell_reason(coil_cancel_scope_exit(&inner, coil_sleep(5)));
+    } else {
+        rc = entered;
+    }
+    rc = coil_task_group_exit(&tg, rc);
+    rc = coil_cancel_scope_exit(&outer, tell_reason(rc));
+    coil_error *caught;
+    rc = coil_error_catch(rc, COIL_ENOMEM, &caught); /* a task's */
+    bool short_of_memory = caught;
+    coil_unref(caught);
+    return rc == 0 && short_of_memory ? COIL_ENOMEM : rc;
+}
+
+static int run_scopes(coil_loop *loop)
+{
+    return coil_run_until_complete(loop, scopes_main(), NULL);
+}
+
 const struct program programs[] = {
     { "tasks", run_tasks, 0 },
     { "gathers", run_gathers, 0 },
@@ -1209,6 +1258,7 @@ const struct program programs[] = {
     { "locks", run_locks, 0 },
     { "queues", run_queues, 0 },
     { "generators", run_generators, 0 },
+    { "scopes", run_scopes, 0 },
 };
 const size_t program_count = sizeof programs / sizeof programs[0];
 

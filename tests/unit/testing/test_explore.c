@@ -938,6 +938,39 @@ COIL_ASYNC0(accept_program)
     return rc;
 }
 
+COIL_ASYNC(says_goodbye, (double, delay))
+{
+    int rc = coil_sleep(delay);
+    int goodbye = COIL_SHIELDED(1, coil_sleep(0.5));
+    return rc < 0 ? rc : goodbye;
+}
+
+static int wait_in_scopes(coil_cancel_scope *inner)
+{
+    COIL_TRY(COIL_TIMEOUT(1, coil_sleep(0.5)));
+    COIL_TRY(coil_cancel_scope_enter_after(inner, 1));
+    int rc = coil_sleep(4);
+    COIL_TRY(coil_cancel_scope_exit(inner, rc));
+    return coil_sleep(0.5);
+}
+
+/* A scope, tasks in it, and scopes in them; it is cancelled half-way. */
+COIL_ASYNC0(cancel_scope_program)
+{
+    coil_cancel_scope outer, inner;
+    coil_task_group tg;
+    COIL_TRY(coil_cancel_scope_enter_after(&outer, 3));
+    int rc = coil_task_group_enter(&tg);
+    if (rc == 0) {
+        rc = start(&tg, 0, says_goodbye(1));
+        rc = start(&tg, rc, says_goodbye(10));
+        rc = rc == 0 ? wait_in_scopes(&inner) : rc;
+        rc = rc == 0 ? coil_sleep(100) : rc;
+        rc = coil_task_group_exit(&tg, rc);
+    }
+    return coil_cancel_scope_exit(&outer, rc);
+}
+
 struct subject {
     const char *name;
     coil_coro *(*program)(void);
@@ -968,6 +1001,7 @@ static const struct subject subjects[] = {
     { "scope", scope_program, lock_is_free },
     { "stream", stream_program, tokens_are_back },
     { "accept", accept_program, tokens_are_back },
+    { "cancel scope", cancel_scope_program, tokens_are_back },
 };
 
 static coil_coro *make_program(void *subject)
@@ -993,6 +1027,36 @@ TEST(nothing_is_wrong_with_what_the_library_waits_in)
         EXPECT_INT(coil_testing_explore(make_program, &subject, &options), 0);
         options.task = "*";
         EXPECT_INT(coil_testing_explore(make_program, &subject, &options), 0);
+        alarm(0);
+        held_expect(before, subject.name);
+    }
+}
+
+COIL_ASYNC(in_a_scope, (struct subject *, subject))
+{
+    coil_cancel_scope scope;
+    COIL_TRY(coil_cancel_scope_enter_after(&scope, 1.5));
+    int rc = coil_await(subject->program(), NULL);
+    return coil_cancel_scope_exit(&scope, rc);
+}
+
+static coil_coro *make_in_a_scope(void *subject)
+{
+    return in_a_scope(subject);
+}
+
+TEST(nothing_is_wrong_with_it_in_a_cancelled_scope)
+{
+    /* From then on no wait of the main task works, nor of its groups' tasks, and whatever happens besides,
+     * nothing may be lost, nor spin. */
+    for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++) {
+        struct subject subject = subjects[i];
+        struct held before = held_now();
+        coil_explore_options options = COIL_EXPLORE_OPTIONS_INIT;
+        options.name = subject.name;
+        options.check = make_check;
+        alarm(120);
+        EXPECT_INT(coil_testing_explore(make_in_a_scope, &subject, &options), 0);
         alarm(0);
         held_expect(before, subject.name);
     }
@@ -1030,4 +1094,5 @@ TESTS_MAIN(RUN(lock_that_is_kept_is_found_at_the_point_where_it_is),
            RUN(program_that_fails_undisturbed_is_tried_no_further),
            RUN(nothing_is_wrong_with_what_the_library_waits_in),
            RUN(tasks_that_are_left_are_ended_as_coil_run_does),
+           RUN(nothing_is_wrong_with_it_in_a_cancelled_scope),
            RUN(explorer_refuses_to_run_inside_a_loop))
