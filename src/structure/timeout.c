@@ -297,8 +297,8 @@ static inline int enter(coil_timeout *timeout, double seconds, bool absolute,
     timer_of(timeout)->heap_index = COIL__TIMER_IDLE;
     timeout->coil__task = task;
     timeout->coil__place = place;
+    timeout->coil__cancels = coil__task_requests(task); /* while it is not in the chain */
     link_limit(task, timeout, here);
-    timeout->coil__cancels = coil__task_requests(task);
     int rc = arm(timeout, loop, due_ns, now_ns);
     if (COIL_UNLIKELY(rc < 0))
         task->future.limits = timeout->coil__outer;
