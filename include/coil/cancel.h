@@ -159,7 +159,8 @@ COIL_API int coil__cancel_scope_reschedule(coil_cancel_scope *scope, double when
  *           0               in place of a COIL_ECANCELED that was this scope's own: the scope is cancelled,
  *                           none around it is, and nobody has asked for the task to be cancelled since it was
  *                           entered. coil_cancel_scope_caught says so
- *           COIL_ETIMEDOUT  the same for a shielded section: its limit has ended the cleanup
+ *           COIL_ETIMEDOUT  the same for a shielded section, whatever is around it: its limit, or a call
+ *                           of coil_cancel_scope_cancel, has ended the cleanup
  *           COIL_ERUNTIME   in place of 0 or a count: it was not entered, or has been left
  * Suspends  never
  * Thread    the loop's, in the task that entered it
@@ -200,7 +201,7 @@ typedef struct coil_cancel_info {
     const char *who;  /* the task that asked, that set the limit, or that failed; "": none */
     const char *file; /* where: the call, the limit, the failure; "": unknown */
     int line;
-    const char *message; /* ""; none */
+    const char *message; /* "": none */
     int code;            /* GROUP: the error */
 } coil_cancel_info;
 #define COIL_CANCEL_INFO_INIT                                                                      \

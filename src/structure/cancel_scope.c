@@ -107,7 +107,8 @@ void coil__cancel_scope_expired(coil_timeout *limit)
 bool coil__task_shielded(struct coil__task *task, const coil_timeout *limit, coil_error *message)
 {
     coil_cancel_scope *section = NULL;
-    for (coil_timeout *at = task->future.limits; at && at != limit; at = at->coil__outer)
+    coil_timeout *at = task->future.limits;
+    for (; at && at != limit && at->coil__task == task; at = at->coil__outer)
         if (at->coil__kind == COIL__LIMIT_SCOPE && scope_of(at)->coil__shielded)
             section = scope_of(at);
     if (!section)
@@ -123,7 +124,8 @@ bool coil__task_shielded(struct coil__task *task, const coil_timeout *limit, coi
 int coil__task_requests_seen(const struct coil__task *task)
 {
     int open = task->cancels;
-    for (const coil_timeout *limit = task->future.limits; limit; limit = limit->coil__outer)
+    const coil_timeout *limit = task->future.limits;
+    for (; limit && limit->coil__task == task; limit = limit->coil__outer)
         if (limit->coil__kind == COIL__LIMIT_SCOPE)
             open -= scope_of(limit)->coil__requests;
     return open > 0 ? open : 0;
