@@ -128,24 +128,28 @@ static int ask_for_arrivals(struct uring_backend *uring, struct uring_flow *self
     return 0;
 }
 
-/* Ends a request; its completion says so later. */
-static int end_request(struct uring_backend *uring, const struct uring_flow *self,
-                       enum uring_tag tag)
+/* Ends the request that receives or accepts; its completion says so later. */
+static int stop(struct uring_backend *uring, struct uring_flow *self)
 {
     int rc;
     struct io_uring_sqe *sqe = coil__uring_request(uring, NULL, &rc);
     if (sqe == NULL)
         return rc;
-    io_uring_prep_cancel64(sqe, name_of(self, tag), 0);
+    io_uring_prep_cancel64(sqe, name_of(self, URING_INFLOW), 0);
     sqe->user_data = URING_NOBODY;
+    self->stopping = true;
     return 0;
 }
 
-static int stop(struct uring_backend *uring, struct uring_flow *self)
+/* Ends everything that was asked about the descriptor, which is the flow's alone. */
+static void stop_all(struct uring_backend *uring, const struct uring_flow *self)
 {
-    int rc = end_request(uring, self, URING_INFLOW);
-    self->stopping = rc == 0;
-    return rc;
+    int rc;
+    struct io_uring_sqe *sqe = coil__uring_request(uring, NULL, &rc);
+    if (sqe == NULL)
+        return; /* what it brings finds nobody */
+    io_uring_prep_cancel_fd(sqe, self->fd, IORING_ASYNC_CANCEL_ALL);
+    sqe->user_data = URING_NOBODY;
 }
 
 static bool holds_something(const struct uring_flow *self)
@@ -432,11 +436,7 @@ void coil__uring_flow_close(struct coil__backend *backend, struct coil__flow *fl
         release(self);
         return;
     }
-    /* Should one not be taken, what it brings finds nobody. */
-    if (self->polling)
-        (void)end_request(uring, self, URING_FLOW);
-    if (self->inflow)
-        (void)end_request(uring, self, URING_INFLOW);
+    stop_all(uring, self);
     (void)coil__uring_hand_over(uring, 0); /* else it happens in the next wait */
 }
 

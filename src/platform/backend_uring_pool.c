@@ -58,9 +58,9 @@ int coil__uring_pool_attach(struct uring_pool *pool, struct io_uring *ring)
         return rc;
     io_uring_buf_ring_init(pool->ring);
     pool->free = 0;
-    for (uint16_t i = 0; i < URING_BUFFERS; i++)
+    for (int i = 0; i < URING_BUFFERS; i++)
         if (!pool->buffers[i].taken)
-            put(pool, i);
+            put(pool, (uint16_t)i);
     return 0;
 }
 
