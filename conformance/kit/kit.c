@@ -632,6 +632,8 @@ static const char *protocol_token(const char *function)
 static const char *event_token(const coil_report *report)
 {
     switch (report->event) {
+    case COIL_EVENT_CLIENT_FAILED:
+        return "CLIENT_CALLBACK_RAISED";
     case COIL_EVENT_PROTOCOL_FAILED:
         return protocol_token(report->name);
     case COIL_EVENT_CALLBACK_FAILED:

@@ -218,6 +218,18 @@ coil_value read_error(const coil_stream_reader *reader, int code, const char *wa
 coil_value read_bytes(const coil_stream_reader *reader, ssize_t length, const char *data,
                       const char *want);
 
+/* open_connection to a port of this machine. */
+int connect_here(int port, coil_stream_reader **reader_out, coil_stream_writer **writer_out);
+
+/* writer.close(), await writer.wait_closed(), and both references given back. */
+int hang_up(coil_stream_reader *reader, coil_stream_writer *writer);
+
+/* await reader.read() as a part of a line. */
+int read_all(coil_stream_reader *reader, coil_value *bytes_out);
+
+/* server.close(), await server.wait_closed(), and the reference given back. */
+int stop_server(coil_server *server);
+
 /* loop.call_later(delay, reader.feed_data, text), and reader.feed_eof. */
 int feed_later(coil_stream_reader *reader, double delay, const char *text);
 int feed_eof_later(coil_stream_reader *reader, double delay);

@@ -16,6 +16,40 @@ coil_value read_bytes(const coil_stream_reader *reader, ssize_t length, const ch
     return length < 0 ? read_error(reader, (int)length, want) : bytes(data, (size_t)length);
 }
 
+int connect_here(int port, coil_stream_reader **reader_out, coil_stream_writer **writer_out)
+{
+    return coil_open_connection("127.0.0.1", port, NULL, reader_out, writer_out);
+}
+
+int hang_up(coil_stream_reader *reader, coil_stream_writer *writer)
+{
+    coil_stream_close(writer);
+    int rc = coil_stream_wait_closed(writer);
+    coil_unref(writer);
+    coil_unref(reader);
+    return rc;
+}
+
+int read_all(coil_stream_reader *reader, coil_value *bytes_out)
+{
+    char *data;
+    size_t count;
+    int rc = coil_stream_read_all(reader, SIZE_MAX, &data, &count);
+    if (rc < 0)
+        return rc;
+    *bytes_out = bytes(data, count);
+    coil_free(data);
+    return 0;
+}
+
+int stop_server(coil_server *server)
+{
+    coil_server_close(server);
+    int rc = coil_server_wait_closed(server);
+    coil_unref(server);
+    return rc;
+}
+
 struct feed {
     coil_stream_reader *reader;
     const char *text; /* NULL: the end */

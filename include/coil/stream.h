@@ -1,14 +1,16 @@
 /* Streams: connections that are read and written as one thinks of them, from top to bottom.
  *
- *     COIL_ASYNC(echo, (coil_stream_reader *, reader), (coil_stream_writer *, writer))
+ *     COIL_ASYNC(echo, (coil_stream_reader *, reader), (coil_stream_writer *, writer), (void *, arg))
  *     {
  *         char *line;
  *         ssize_t length;
- *         COIL_TRY(coil_stream_write(writer, "hello\n", 6));
  *         while ((length = coil_stream_readline(reader, &line)) > 0)
  *             COIL_TRY(coil_stream_write(writer, line, (size_t)length));
  *         return (int)length;
  *     }
+ *
+ *     coil_server *server;
+ *     COIL_TRY(coil_start_server(echo, NULL, "127.0.0.1", 8888, NULL, &server));
  *
  * A connection is a reader and a writer. A reader collects what comes in, and the calls that read suspend until
  * what they need is there. Those that find out themselves where to stop lend their result: the memory is the
@@ -29,7 +31,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <coil/base.h>
-#include <coil/transport.h>
+#include <coil/server.h>
 
 COIL_BEGIN_DECLS
 
@@ -394,6 +396,30 @@ typedef struct coil_stream_options {
     }
 
 /**
+ * Connects to a host by TCP, or to a Unix socket.
+ *
+ * @param host        as for coil_create_connection
+ * @param path        as for coil_create_unix_connection
+ * @param options     NULL: the defaults
+ * @param reader_out  receives one reference
+ * @param writer_out  receives one reference
+ *
+ * Returns   0, or as coil_create_connection (-ECONNREFUSED...), coil_create_unix_connection (-ENOENT...)
+ * Suspends  until the connection stands
+ * Cancel    the connection, if it was begun, is closed
+ * Thread    the loop's, in a task
+ * Python    asyncio.open_connection, asyncio.open_unix_connection
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_open_connection(COIL_NULLABLE const char *host, int port,
+                     COIL_NULLABLE const coil_stream_options *options,
+                     coil_stream_reader **reader_out, coil_stream_writer **writer_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_open_unix_connection(const char *path, COIL_NULLABLE const coil_stream_options *options,
+                          coil_stream_reader **reader_out, coil_stream_writer **writer_out);
+
+/**
  * Makes streams of a socket that is connected already.
  *
  * @param fd          a connected stream socket
@@ -412,6 +438,57 @@ typedef struct coil_stream_options {
 COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
 coil_open_connection_sock(int fd, COIL_NULLABLE const coil_stream_options *options,
                           coil_stream_reader **reader_out, coil_stream_writer **writer_out);
+
+/* ---- serving ------------------------------------------------------------------------------------ */
+
+/* What a server does with a connection: makes the coroutine that handles it, which a task of its own runs. A
+ * coroutine function with these three parameters is one. NULL: failed (coil_error_last).
+ *
+ * Reader and writer are lent until that task has ended; coil_ref both to keep them longer. Then the connection is
+ * closed, if nobody keeps the writer. If the task fails it is closed in any case, and the error is reported
+ * (COIL_EVENT_CLIENT_FAILED). */
+typedef coil_coro *(*coil_stream_handler)(coil_stream_reader *reader, coil_stream_writer *writer,
+                                          void *arg);
+
+/* Options of the calls that start a server of streams. */
+typedef struct coil_stream_server_options {
+    size_t size;                                     /* sizeof(coil_stream_server_options) */
+    size_t limit;                                    /* of the readers; 0: COIL_STREAM_LIMIT */
+    COIL_NULLABLE const coil_server_options *server; /* NULL: the defaults */
+} coil_stream_server_options;
+#define COIL_STREAM_SERVER_OPTIONS_INIT                                                            \
+    {                                                                                              \
+        sizeof(coil_stream_server_options), 0, NULL                                                \
+    }
+
+/**
+ * Starts a server: on a port, on a Unix socket, on a socket that is bound already.
+ *
+ * @param handler     called for each connection
+ * @param arg         for handler; borrowed until the server and its connections are gone
+ * @param host        as for coil_create_server; port, path, fd likewise
+ * @param options     NULL: the defaults
+ * @param server_out  receives one reference
+ *
+ * Returns   0, or as coil_create_server, coil_create_unix_server, coil_create_server_sock
+ * Suspends  once, unless options->server->no_serving
+ * Cancel    nothing is left listening
+ * Thread    the loop's, in a task
+ * Python    asyncio.start_server, asyncio.start_unix_server
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_start_server(coil_stream_handler handler, void *arg, COIL_NULLABLE const char *host, int port,
+                  COIL_NULLABLE const coil_stream_server_options *options,
+                  coil_server **server_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_start_unix_server(coil_stream_handler handler, void *arg, const char *path,
+                       COIL_NULLABLE const coil_stream_server_options *options,
+                       coil_server **server_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_start_server_sock(coil_stream_handler handler, void *arg, int fd,
+                       COIL_NULLABLE const coil_stream_server_options *options,
+                       coil_server **server_out);
 
 /* ---- a reader of your own ----------------------------------------------------------------------- */
 

@@ -16,15 +16,51 @@ static int finish(int rc, coil_stream_reader *reader, coil_stream_writer *writer
     return 0;
 }
 
+static size_t limit_of(const coil_stream_options *options)
+{
+    return options ? options->limit : 0;
+}
+
+static const coil_connection_options *connection_of(const coil_stream_options *options)
+{
+    return options ? options->connection : NULL;
+}
+
+int coil_open_connection(const char *host, int port, const coil_stream_options *options,
+                         coil_stream_reader **reader_out, coil_stream_writer **writer_out)
+{
+    coil_stream_reader *reader;
+    coil_stream_writer *writer;
+    int rc = coil__stream_new(limit_of(options), &reader, &writer);
+    if (rc < 0)
+        return rc;
+    rc = coil_create_connection(&coil__stream_protocol, writer, host, port, connection_of(options),
+                                NULL);
+    return finish(rc, reader, writer, reader_out, writer_out);
+}
+
+int coil_open_unix_connection(const char *path, const coil_stream_options *options,
+                              coil_stream_reader **reader_out, coil_stream_writer **writer_out)
+{
+    coil_stream_reader *reader;
+    coil_stream_writer *writer;
+    int rc = coil__stream_new(limit_of(options), &reader, &writer);
+    if (rc < 0)
+        return rc;
+    rc = coil_create_unix_connection(&coil__stream_protocol, writer, path, connection_of(options),
+                                     NULL);
+    return finish(rc, reader, writer, reader_out, writer_out);
+}
+
 int coil_open_connection_sock(int fd, const coil_stream_options *options,
                               coil_stream_reader **reader_out, coil_stream_writer **writer_out)
 {
     coil_stream_reader *reader;
     coil_stream_writer *writer;
-    int rc = coil__stream_new(options ? options->limit : 0, &reader, &writer);
+    int rc = coil__stream_new(limit_of(options), &reader, &writer);
     if (rc < 0)
         return rc;
-    rc = coil_create_connection_sock(&coil__stream_protocol, writer, fd,
-                                     options ? options->connection : NULL, NULL);
+    rc = coil_create_connection_sock(&coil__stream_protocol, writer, fd, connection_of(options),
+                                     NULL);
     return finish(rc, reader, writer, reader_out, writer_out);
 }

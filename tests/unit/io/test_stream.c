@@ -657,8 +657,8 @@ static coil_coro *make_session(void *arg)
 TEST(session_survives_a_disturbance_at_each_point)
 {
     /* Cancelled at each await, before and after it was over; timed out; out of memory; its loop ended. */
-    EXPECT_INT(coil_testing_explore(NULL, make_session, NULL), 0);
-    EXPECT_INT(coil_testing_explore(NULL, make_session, &dropped), 0);
+    EXPECT_INT(coil_testing_explore(make_session, NULL, NULL), 0);
+    EXPECT_INT(coil_testing_explore(make_session, &dropped, NULL), 0);
 }
 
 TESTS_MAIN(RUN(much_goes_through_an_echo_unchanged), RUN(each_side_can_end_alone),
