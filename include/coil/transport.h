@@ -183,6 +183,109 @@ coil_connect_accepted_socket(const coil_protocol *protocol, void *arg, int fd,
                              COIL_NULLABLE const coil_connection_options *options,
                              COIL_NULLABLE coil_transport **transport_out);
 
+/**
+ * Makes a transport of one end of a pipe: for reading, or for writing. A terminal or a socket will do, too. The
+ * reading end calls eof_received when the last writer has closed, and is closed then; the writing end has
+ * connection_lost called when nobody reads any more.
+ *
+ * @param arg            for protocol->create; or self: then it is given up, whatever the call returns
+ * @param fd             becomes the transport's, and non-blocking
+ * @param transport_out  NULL, or receives one reference
+ *
+ * Returns   0, or
+ *           COIL_EINVAL  no pipe, socket or character device
+ *           COIL_ECANCELED, COIL_ENOTASK, COIL_ENOMEM, -EBADF, what protocol->create returned
+ * Owns      the descriptor is the transport's when the call succeeds, and stays the caller's if it fails
+ * Suspends  until connection_made was called
+ * Cancel    connection_lost is called in the next turn, if connection_made has been or will be
+ * Thread    the loop's, in a task
+ * Python    loop.connect_read_pipe, loop.connect_write_pipe
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_connect_read_pipe(const coil_protocol *protocol, void *arg, int fd,
+                       COIL_NULLABLE coil_transport **transport_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_connect_write_pipe(const coil_protocol *protocol, void *arg, int fd,
+                        COIL_NULLABLE coil_transport **transport_out);
+
+/* ---- datagrams ---------------------------------------------------------------------------------- */
+
+/* Options of coil_create_datagram_endpoint: where it is bound to, and whom it talks to. Hosts, or paths. */
+typedef struct coil_datagram_options {
+    size_t size;                           /* sizeof(coil_datagram_options) */
+    COIL_NULLABLE const char *local_host;  /* a numeric address to receive at; "": all interfaces */
+    int local_port;                        /* 0: one that is free */
+    COIL_NULLABLE const char *remote_host; /* a numeric address: the only one to talk to */
+    int remote_port;
+    int family;                           /* AF_INET, AF_INET6; needed if there is no host */
+    COIL_NULLABLE const char *local_path; /* a Unix socket's file; "@name": abstract */
+    COIL_NULLABLE const char *remote_path;
+    bool reuse_port;      /* SO_REUSEPORT */
+    bool allow_broadcast; /* SO_BROADCAST; the socket is not connected then */
+} coil_datagram_options;
+#define COIL_DATAGRAM_OPTIONS_INIT                                                                 \
+    {                                                                                              \
+        sizeof(coil_datagram_options), NULL, 0, NULL, 0, 0, NULL, NULL, false, false               \
+    }
+
+/**
+ * Makes a transport for datagrams: datagram_received is called for each that comes, coil_transport_sendto sends.
+ *
+ * @param arg            for protocol->create; or self: then it is given up, whatever the call returns
+ * @param options        at least a host, a path or a family
+ * @param transport_out  NULL, or receives one reference
+ *
+ * Returns   0, or
+ *           COIL_EINVAL  neither address nor family, or a host that is no numeric address
+ *           COIL_ECANCELED, COIL_ENOTASK, COIL_ENOMEM, -EADDRINUSE, -EMFILE..., what protocol->create returned
+ * Suspends  until connection_made was called
+ * Cancel    connection_lost is called in the next turn, if connection_made has been or will be
+ * Thread    the loop's, in a task
+ * Python    loop.create_datagram_endpoint
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_create_datagram_endpoint(const coil_protocol *protocol, void *arg,
+                              const coil_datagram_options *options,
+                              COIL_NULLABLE coil_transport **transport_out);
+
+/**
+ * The same on a datagram socket that is there already.
+ *
+ * Returns   as coil_create_datagram_endpoint
+ * Owns      the descriptor is the transport's when the call succeeds, and stays the caller's if it fails
+ * Suspends  until connection_made was called
+ * Cancel    as coil_create_datagram_endpoint
+ * Thread    the loop's, in a task
+ * Python    loop.create_datagram_endpoint(protocol_factory, sock=sock)
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_create_datagram_endpoint_sock(const coil_protocol *protocol, void *arg, int fd,
+                                   COIL_NULLABLE coil_transport **transport_out);
+
+/**
+ * Sends one datagram, or keeps it, to be sent when the system takes it. What goes wrong with one that is sent comes
+ * through error_received. After the loss of the transport it does nothing, but for the warning of
+ * coil_transport_write.
+ *
+ * @param data     borrowed for the call
+ * @param bytes    0 is a datagram, too
+ * @param address  borrowed for the call; NULL: the remote one of the transport
+ *
+ * Returns   0, or
+ *           COIL_EINVAL   an address although the transport has another, or none and it has none
+ *           COIL_ENOMEM   it could not be kept, and is lost
+ *           COIL_ENOTSUP  not a datagram transport
+ * Suspends  never; may call the protocol's pause_writing or error_received
+ * Thread    the loop's
+ * Python    DatagramTransport.sendto
+ * Since     0.1
+ */
+COIL_API int coil_transport_sendto(coil_transport *transport, const void *data, size_t bytes,
+                                   COIL_NULLABLE const struct sockaddr *address, socklen_t length);
+
 /* ---- writing ------------------------------------------------------------------------------------ */
 
 /**

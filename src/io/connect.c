@@ -86,8 +86,7 @@ no_memory:
     return rc;
 }
 
-/* Fails before there is a transport: what is self already goes. */
-static int refuse(const coil_protocol *protocol, void *arg, int code)
+int coil__creation_refuse(const coil_protocol *protocol, void *arg, int code)
 {
     if (!protocol->create)
         coil__protocol_destroy(protocol, arg);
@@ -105,7 +104,7 @@ int coil_create_connection_sock(const coil_protocol *protocol, void *arg, int fd
     if (rc == 0)
         rc = coil__creation_socket(fd, SOCK_STREAM, "stream");
     if (rc < 0)
-        return refuse(protocol, arg, rc);
+        return coil__creation_refuse(protocol, arg, rc);
     rc = begin_socket(loop, protocol, arg, fd, &transport);
     return rc < 0 ? rc : coil__endpoint_finish(&transport->endpoint, true, transport_out);
 }
@@ -123,7 +122,7 @@ static int finish_connected(coil_loop *loop, const coil_protocol *protocol, void
 {
     struct coil__socket_transport *transport;
     if (fd < 0)
-        return refuse(protocol, arg, fd);
+        return coil__creation_refuse(protocol, arg, fd);
     int rc = begin_socket(loop, protocol, arg, fd, &transport);
     if (rc < 0) {
         coil_sock_close(fd);

@@ -62,6 +62,12 @@ void coil__endpoint_settle(struct coil__endpoint *self)
  * this has to wait until somebody resumes. */
 static void look_after_gone(struct coil__endpoint *self)
 {
+    if (self->gone && (self->base.flags & COIL__TRANSPORT_MADE)) {
+        self->due &= (uint8_t)~COIL__DUE_GONE;
+        if (!(self->base.flags & COIL__TRANSPORT_LOSING))
+            self->gone(self);
+        return;
+    }
     if (!self->pull_readable || !reads(self))
         return;
     self->due &= (uint8_t)~COIL__DUE_GONE;
@@ -103,6 +109,10 @@ static void run_due(struct coil__call *call)
             if (!(self->base.flags & COIL__TRANSPORT_LOSING))
                 self->write_ready(self);
         }
+    }
+    if (COIL_UNLIKELY(self->due & COIL__DUE_EOF)) {
+        self->due &= (uint8_t)~COIL__DUE_EOF;
+        (void)coil__protocol_eof_received(&self->base); /* it is over either way */
     }
     if (COIL_UNLIKELY(self->due & COIL__DUE_GONE))
         look_after_gone(self);

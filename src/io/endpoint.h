@@ -11,12 +11,13 @@
 struct coil__addresses;
 
 enum coil__endpoint_due {
-    COIL__DUE_ACCEPT = 1, /* a server's: the protocol is to be made */
-    COIL__DUE_MADE = 2,   /* connection_made is to be called */
-    COIL__DUE_READ = 4,   /* the flow said readable */
-    COIL__DUE_WRITE = 8,  /* the flow said writable */
-    COIL__DUE_GONE = 16,  /* it said so without having been asked: the peer is gone */
-    COIL__DUE_QUEUED = 32 /* the entry is in the queue */
+    COIL__DUE_ACCEPT = 1,  /* a server's: the protocol is to be made */
+    COIL__DUE_MADE = 2,    /* connection_made is to be called */
+    COIL__DUE_READ = 4,    /* the flow said readable */
+    COIL__DUE_WRITE = 8,   /* the flow said writable */
+    COIL__DUE_GONE = 16,   /* it said so without having been asked: the peer is gone */
+    COIL__DUE_QUEUED = 32, /* the entry is in the queue */
+    COIL__DUE_EOF = 64,    /* eof_received is to be called, and its answer does not matter */
 };
 
 struct coil__endpoint {
@@ -32,6 +33,7 @@ struct coil__endpoint {
     void (*pull_readable)(void *self);           /* NULL: data is pushed */
     void (*read_ready)(struct coil__endpoint *); /* reads once, and tells the protocol */
     void (*write_ready)(struct coil__endpoint *);
+    void (*gone)(struct coil__endpoint *);     /* DUE_GONE, for kinds that care; or NULL */
     void (*accepted)(struct coil__endpoint *); /* DUE_ACCEPT */
     struct coil__addresses *addresses;         /* made when asked for; NULL: not yet */
 };

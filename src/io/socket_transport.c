@@ -109,6 +109,8 @@ static void pull_wait(coil_transport *transport, bool waiting)
 
 static int64_t flow_write(struct coil__socket_transport *self, const struct iovec *parts, int count)
 {
+    if (self->send)
+        return self->send(self, parts, count);
     struct coil__backend *backend = coil__endpoint_backend(&self->endpoint);
     return backend->ops->flow_write(backend, &self->endpoint.flow, parts, count);
 }
@@ -160,8 +162,8 @@ static int keep(struct coil__socket_transport *self, const struct iovec *parts, 
     return 0;
 }
 
-static int write_parts(coil_transport *transport, const struct iovec *parts, int count,
-                       size_t total, struct coil__lent_write *lent)
+int coil__socket_transport_write(coil_transport *transport, const struct iovec *parts, int count,
+                                 size_t total, struct coil__lent_write *lent)
 {
     struct coil__socket_transport *self = of(transport);
     int64_t sent = 0;
@@ -179,7 +181,7 @@ static int write_parts(coil_transport *transport, const struct iovec *parts, int
     return keep(self, parts, count, total, (size_t)sent, lent);
 }
 
-static int withdraw(coil_transport *transport, struct coil__lent_write *lent)
+int coil__socket_transport_withdraw(coil_transport *transport, struct coil__lent_write *lent)
 {
     struct coil__socket_transport *self = of(transport);
     ptrdiff_t grown = coil__write_queue_withdraw(&self->queue, lent);
@@ -219,7 +221,7 @@ static void shut_writing(struct coil__socket_transport *self)
     (void)shutdown(self->endpoint.flow.fd, SHUT_WR); /* gone already: connection_lost will say so */
 }
 
-static void write_ready(struct coil__endpoint *endpoint)
+void coil__socket_transport_write_ready(struct coil__endpoint *endpoint)
 {
     struct coil__socket_transport *self = of_endpoint(endpoint);
     coil_transport *transport = &endpoint->base;
@@ -251,7 +253,7 @@ static void write_eof(coil_transport *transport)
 
 /* ---- ending ------------------------------------------------------------------------------------- */
 
-static void close_socket(coil_transport *transport)
+void coil__socket_transport_close(coil_transport *transport)
 {
     struct coil__socket_transport *self = of(transport);
     coil__endpoint_settle(&self->endpoint);
@@ -259,7 +261,7 @@ static void close_socket(coil_transport *transport)
         coil__transport_lose(transport, 0);
 }
 
-static void abort_socket(coil_transport *transport, int code)
+void coil__socket_transport_abort(coil_transport *transport, int code)
 {
     struct coil__socket_transport *self = of(transport);
     drop_kept(self, code);
@@ -267,7 +269,7 @@ static void abort_socket(coil_transport *transport, int code)
     coil__endpoint_settle(&self->endpoint);
 }
 
-static void socket_lost(coil_transport *transport)
+void coil__socket_transport_lost(coil_transport *transport)
 {
     struct coil__socket_transport *self = of(transport);
     drop_kept(self, transport->lost_code);
@@ -275,7 +277,7 @@ static void socket_lost(coil_transport *transport)
     stop_waiting(self);
 }
 
-static void destroy_socket(coil_transport *transport)
+void coil__socket_transport_destroy(coil_transport *transport)
 {
     struct coil__socket_transport *self = of(transport);
     coil__endpoint_fini(&self->endpoint);
@@ -284,14 +286,14 @@ static void destroy_socket(coil_transport *transport)
 
 static const struct coil__transport_ops socket_ops = {
     .name = "socket",
-    .write = write_parts,
-    .withdraw = withdraw,
+    .write = coil__socket_transport_write,
+    .withdraw = coil__socket_transport_withdraw,
     .write_eof = write_eof,
-    .close = close_socket,
-    .abort = abort_socket,
+    .close = coil__socket_transport_close,
+    .abort = coil__socket_transport_abort,
     .reading = coil__endpoint_reading,
-    .lost = socket_lost,
-    .destroy = destroy_socket,
+    .lost = coil__socket_transport_lost,
+    .destroy = coil__socket_transport_destroy,
     .pull_start = pull_start,
     .pull = pull,
     .pull_wait = pull_wait,
@@ -324,7 +326,7 @@ int coil__socket_transport_begin(struct coil__socket_transport *self, coil_loop 
     self->endpoint.flow.tcp = tcp;
     self->endpoint.flow.ahead = true; /* who reads from it is the transport, and then nobody */
     self->endpoint.read_ready = read_ready;
-    self->endpoint.write_ready = write_ready;
+    self->endpoint.write_ready = coil__socket_transport_write_ready;
     return coil__endpoint_begin(&self->endpoint, &socket_ops, loop, protocol, protocol_self);
 }
 

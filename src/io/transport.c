@@ -494,7 +494,7 @@ void coil_loop_set_buffer_budget(coil_loop *loop, size_t bytes)
 
 /* ---- writing ------------------------------------------------------------------------------------ */
 
-static void write_after_loss(coil_transport *transport)
+void coil__transport_write_after_loss(coil_transport *transport)
 {
     if (transport->writes_lost >= WRITES_LOST_BEFORE_WARNING) {
         coil_report report = { .size = sizeof report,
@@ -526,7 +526,7 @@ static inline int may_write(coil_transport *transport, size_t bytes)
     if (bytes == 0)
         return 0;
     if (COIL_UNLIKELY(transport->flags & COIL__TRANSPORT_LOSING)) {
-        write_after_loss(transport);
+        coil__transport_write_after_loss(transport);
         return 0;
     }
     return 1;

@@ -35,6 +35,9 @@ struct coil__transport_ops {
      * lent itself: 1. Else 0, or COIL_ENOMEM. See coil__transport_write_lent. */
     int (*write)(coil_transport *transport, const struct iovec *parts, int count, size_t total,
                  struct coil__lent_write *lent);
+    /* Sends or keeps a datagram. address: NULL, or of so many bytes. 0, COIL_EINVAL or COIL_ENOMEM. */
+    int (*send_to)(coil_transport *transport, const void *data, size_t bytes,
+                   const struct sockaddr *address, socklen_t length);
     /* As coil__transport_withdraw. */
     int (*withdraw)(coil_transport *transport, struct coil__lent_write *lent);
     /* EOF_WRITTEN is set already; called once. */
@@ -134,6 +137,9 @@ coil_error *coil__transport_error(const coil_transport *transport, int code, con
 /* The write buffer has changed: calls pause_writing or resume_writing if a mark was crossed. kept is the bytes in it;
  * `copied` by how many bytes of the library's own memory it has grown, or shrunk. */
 void coil__transport_kept(coil_transport *transport, size_t kept, ptrdiff_t copied);
+
+/* Counts a write on a lost transport, and warns at the fifth and later ones. */
+void coil__transport_write_after_loss(coil_transport *transport);
 
 /* ---- calling the protocol ----------------------------------------------------------------------- */
 
