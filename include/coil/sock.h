@@ -87,6 +87,26 @@ COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_sock_sendall(int fd, const void
                                                               size_t bytes);
 
 /**
+ * Sends a file, or a part of it. The system does it by itself where it can.
+ *
+ * @param file      open for reading; its position afterwards is behind what was sent
+ * @param offset    where to begin
+ * @param count     how many bytes; 0: up to the end
+ * @param fallback  read and send piece by piece if the system cannot do it by itself
+ *
+ * Returns   how many bytes were sent, less than count if the file is shorter; or
+ *           COIL_ENOTSUP   the system cannot do it by itself, and there is to be no fallback
+ *           COIL_ECANCELED, COIL_EINVAL, COIL_ENOMEM, COIL_ENOTASK, -EPIPE...
+ * Suspends  while the peer, or the network, is slower
+ * Cancel    a part may have been sent: the file's position says how much
+ * Thread    the loop's, in a task
+ * Python    loop.sock_sendfile
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int64_t coil_sock_sendfile(int fd, int file, int64_t offset,
+                                                                   int64_t count, bool fallback);
+
+/**
  * Receives one datagram. What does not fit is dropped, as recvfrom(2) does.
  *
  * @param buffer       the loop's until the call returns

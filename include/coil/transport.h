@@ -407,6 +407,30 @@ COIL_API void coil_transport_get_write_buffer_limits(const coil_transport *trans
  */
 COIL_API void coil_loop_set_buffer_budget(COIL_NULLABLE coil_loop *loop, size_t bytes);
 
+/**
+ * Sends a file, or a part of it, behind what was written before. The system does it by itself where it can; reading the
+ * file may take the disk's time either way. Meanwhile nobody else may write, and reading is paused.
+ *
+ * @param file      open for reading; its position afterwards is behind what was sent
+ * @param offset    where to begin
+ * @param count     how many bytes; 0: up to the end
+ * @param fallback  read and write piece by piece if the system cannot do it by itself
+ *
+ * Returns   how many bytes were sent, less than count if the file is shorter; or
+ *           COIL_ERUNTIME  the transport is closing, or sends another file
+ *           COIL_ENOTSUP   the system cannot do it by itself, and there is to be no fallback
+ *           COIL_ECLOSED   the connection was closed, or lost, meanwhile
+ *           COIL_ECANCELED, COIL_EINVAL, COIL_ENOMEM, COIL_ENOTASK, -EPIPE, -EIO...
+ * Suspends  until all is handed to the system
+ * Cancel    a part may have been sent: the file's position says how much
+ * Thread    the loop's, in a task
+ * Python    loop.sendfile
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int64_t coil_sendfile(coil_transport *transport, int file,
+                                                              int64_t offset, int64_t count,
+                                                              bool fallback);
+
 /* ---- ending ------------------------------------------------------------------------------------- */
 
 /**

@@ -1,12 +1,12 @@
 /* Transports over one end of a pipe, or of what behaves like one: a terminal, a socket in one direction. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/error.h"
 #include "io/creation.h"
+#include "io/sigpipe.h"
 #include "io/socket_transport.h"
 
 static void blocked(struct coil__endpoint *endpoint, int side)
@@ -71,27 +71,16 @@ static const struct coil__transport_ops reading_ops = {
 
 /* ---- the writing end ------------------------------------------------------------------------------ */
 
-/* writev(2) to a pipe that nobody reads raises SIGPIPE, and there is no flag against that: it is blocked meanwhile,
- * and taken back if it is ours. Returns the number of bytes or -errno. */
 static ssize_t write_quietly(int fd, const struct iovec *parts, int count)
 {
-    sigset_t broken_pipe, old, pending;
+    struct coil__sigpipe sigpipe;
     ssize_t sent;
-    sigemptyset(&broken_pipe);
-    sigaddset(&broken_pipe, SIGPIPE);
-    bool was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &broken_pipe, &old);
+    coil__sigpipe_block(&sigpipe);
     do
         sent = writev(fd, parts, count);
     while (sent < 0 && errno == EINTR);
-    int error = errno;
-    if (sent < 0 && error == EPIPE && !was_pending) {
-        const struct timespec now = { 0, 0 };
-        while (sigtimedwait(&broken_pipe, NULL, &now) < 0 && errno == EINTR)
-            continue;
-    }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return sent < 0 ? -error : sent;
+    coil__sigpipe_restore(&sigpipe, sent < 0 && errno == EPIPE);
+    return sent < 0 ? -errno : sent;
 }
 
 static int64_t send_to_pipe(struct coil__socket_transport *self, const struct iovec *parts,

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include "base/error.h"
+#include "io/sendfile.h"
 #include "tasks/task.h"
 
 static struct coil__socket_transport *of(coil_transport *transport)
@@ -225,8 +226,10 @@ void coil__socket_transport_write_ready(struct coil__endpoint *endpoint)
 {
     struct coil__socket_transport *self = of_endpoint(endpoint);
     coil_transport *transport = &endpoint->base;
-    if (coil__write_queue_empty(&self->queue))
+    if (coil__write_queue_empty(&self->queue)) {
+        stop_waiting(self); /* a file's next part may go */
         return;
+    }
     size_t freed;
     int rc = send_kept(self, &freed);
     if (rc < 0) {
@@ -249,6 +252,47 @@ static void write_eof(coil_transport *transport)
     struct coil__socket_transport *self = of(transport);
     if (coil__write_queue_empty(&self->queue))
         shut_writing(self);
+}
+
+/* ---- files ---------------------------------------------------------------------------------------- */
+
+static int64_t send_file(coil_transport *transport, int file, int64_t offset, int64_t bytes)
+{
+    struct coil__endpoint *endpoint = coil__endpoint_of(transport);
+    struct coil__backend *backend = coil__endpoint_backend(endpoint);
+    int64_t sent = coil__sendfile_some(endpoint->flow.fd, file, offset, bytes);
+    if (sent == -EAGAIN)
+        backend->ops->flow_blocked(backend, &endpoint->flow, COIL__FLOW_OUT);
+    return sent;
+}
+
+struct sent_wait {
+    struct coil__wait wait;
+    struct coil__socket_transport *transport;
+};
+
+static bool give_up_waiting(struct coil__wait *wait)
+{
+    COIL__CONTAINER(wait, struct sent_wait, wait)->transport->sent_wait = NULL;
+    return true;
+}
+
+static int wait_sent(coil_transport *transport)
+{
+    struct sent_wait self = {
+        .wait = COIL__WAIT_INIT(COIL_WAIT_IO, "sendfile", give_up_waiting),
+        .transport = of(transport),
+    };
+    self.wait.fd = self.transport->endpoint.flow.fd;
+    if (!(transport->flags & COIL__TRANSPORT_LOSING)) {
+        self.transport->sent_wait = &self.wait;
+        int rc = coil__task_wait(coil__thread.task, &self.wait);
+        if (rc < 0)
+            return rc;
+    }
+    if (transport->flags & COIL__TRANSPORT_CLOSING)
+        return coil__fail(COIL_ECLOSED, "the connection was closed while a file was sent");
+    return 0;
 }
 
 /* ---- ending ------------------------------------------------------------------------------------- */
@@ -294,6 +338,8 @@ static const struct coil__transport_ops socket_ops = {
     .reading = coil__endpoint_reading,
     .lost = coil__socket_transport_lost,
     .destroy = coil__socket_transport_destroy,
+    .send_file = send_file,
+    .wait_sent = wait_sent,
     .pull_start = pull_start,
     .pull = pull,
     .pull_wait = pull_wait,

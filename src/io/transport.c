@@ -254,6 +254,40 @@ void coil__transport_made(coil_transport *transport)
     coil__transport_wake_made(transport);
 }
 
+static void wake_room(coil_transport *transport)
+{
+    if (!transport->room_wait)
+        return;
+    coil__wait_over(transport->room_wait);
+    transport->room_wait = NULL;
+}
+
+struct room_wait {
+    struct coil__wait wait;
+    coil_transport *transport;
+};
+
+static bool give_up_room(struct coil__wait *wait)
+{
+    COIL__CONTAINER(wait, struct room_wait, wait)->transport->room_wait = NULL;
+    return true;
+}
+
+int coil__transport_wait_room(coil_transport *transport)
+{
+    struct room_wait self = {
+        .wait = COIL__WAIT_INIT(COIL_WAIT_IO, "sendfile", give_up_room),
+        .transport = transport,
+    };
+    if (transport->room_wait)
+        return coil__fail(COIL_ERUNTIME, "a file is being sent");
+    transport->room_wait = &self.wait;
+    int rc = coil__task_wait(coil__thread.task, &self.wait);
+    if (rc == 0 && !transport->loop)
+        rc = coil__fail(COIL_ECLOSED, "the connection was lost while a file was sent");
+    return rc;
+}
+
 struct made_wait {
     struct coil__wait wait;
     coil_transport *transport;
@@ -296,6 +330,7 @@ static void leave_loop(coil_transport *transport)
     if (transport->left_server)
         transport->left_server(transport);
     coil__transport_wake_made(transport);
+    wake_room(transport);
     destroy_self(protocol, self);
     coil__unref(&transport->object);
 }
@@ -450,6 +485,7 @@ void coil__transport_kept(coil_transport *transport, size_t kept, ptrdiff_t copi
     } else if (COIL_UNLIKELY(full && kept <= transport->low &&
                              (kept == 0 || !coil__loop_over_budget(loop)))) {
         transport->flags &= (uint16_t)~COIL__TRANSPORT_FULL;
+        wake_room(transport);
         call_resume_writing(transport);
     }
 }

@@ -43,6 +43,12 @@ struct coil__transport_ops {
     /* EOF_WRITTEN is set already; called once. */
     void (*write_eof)(coil_transport *transport);
 
+    /* One try to send a part of a file, while nothing is kept: bytes, 0 at its end, -EAGAIN, or -errno; -EINVAL and the
+     * like if this file cannot be sent so. NULL: files are read and written. */
+    int64_t (*send_file)(coil_transport *transport, int file, int64_t offset, int64_t bytes);
+    /* Suspends the running task until nothing is kept and the system takes more: 0, or a code. With send_file. */
+    int (*wait_sent)(coil_transport *transport);
+
     /* CLOSING is set already; called once. Ends in coil__transport_lose when all is sent. */
     void (*close)(coil_transport *transport);
     /* Drops what is kept and calls coil__transport_lose(transport, code), unless that was done before. Comes after
@@ -89,6 +95,7 @@ struct coil_transport {
     struct coil__call
         lost_call; /* queued once, by coil__transport_lose; its context is the one of all the
                                           protocol's calls: one reference */
+    struct coil__wait *room_wait; /* the task that waits until the buffer is not FULL; NULL: none */
     struct coil__wait *made_wait; /* the task that waits for connection_made; NULL: none */
 
     size_t kept;      /* bytes in the write buffer */
@@ -140,6 +147,10 @@ void coil__transport_kept(coil_transport *transport, size_t kept, ptrdiff_t copi
 
 /* Counts a write on a lost transport, and warns at the fifth and later ones. */
 void coil__transport_write_after_loss(coil_transport *transport);
+
+/* Suspends the running task while the write buffer is FULL. 0, or COIL_ECLOSED: the connection is lost; or the code of a
+ * cancellation. For one task at a time. */
+int coil__transport_wait_room(coil_transport *transport);
 
 /* ---- calling the protocol ----------------------------------------------------------------------- */
 

@@ -184,7 +184,8 @@ struct coil__backend_ops {
     /* LISTENER. A connection's descriptor, non-blocking and close-on-exec, -EAGAIN, or -errno. */
     int (*flow_accept)(struct coil__backend *backend, struct coil__flow *flow);
 
-    /* POLLED. The owner's call said EAGAIN on this side (enum coil__flow_side). */
+    /* POLLED. The owner's call said EAGAIN on this side (enum coil__flow_side). STREAM: on the way out, after a
+     * sendfile(2). */
     void (*flow_blocked)(struct coil__backend *backend, struct coil__flow *flow, int side);
 };
 
