@@ -4,7 +4,8 @@
  *     static const coil_allocator mine = { my_alloc, my_realloc, my_free, NULL };
  *     coil_set_allocator(&mine);
  *
- * Stacks are mapped from the kernel and do not pass through here. */
+ * It is called in every thread that uses Coil, those of thread pools included. Stacks are mapped from the
+ * kernel and do not pass through here. */
 #ifndef COIL_ALLOC_H
 #define COIL_ALLOC_H
 

@@ -208,7 +208,7 @@ typedef struct coil_thread_pool_options {
  * Signals are blocked in them. Jobs begin in the order in which they were submitted.
  *
  * Giving the last reference back shuts the pool down without waiting. A child of fork() cannot use the
- * pools of its parent (COIL_ERUNTIME).
+ * pools of its parent (COIL_EFORKED).
  *
  * @param options  copied; NULL: none
  *
@@ -227,7 +227,8 @@ coil_thread_pool_executor_new(COIL_NULLABLE const coil_thread_pool_options *opti
  * @param job  consumed, also on failure; NULL fails with COIL_ENOMEM
  *
  * Returns   one reference to a future for its result; NULL (coil_error_last says why):
- *           COIL_ERUNTIME  the executor was shut down, or is another process's
+ *           COIL_ERUNTIME  the executor was shut down
+ *           COIL_EFORKED   it is the parent process's
  *           COIL_EFULL     as many jobs wait as the limit allows
  *           COIL_EINVAL    the job was submitted before
  *           COIL_ENOMEM, or -errno (no thread could be started)

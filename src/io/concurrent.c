@@ -257,7 +257,7 @@ static int wait_locked(coil_concurrent_future *future, double timeout)
     if (!future->has_slept)
         coil__cond_init(&future->done);
     future->has_slept = true;
-    struct timespec until = isinf(timeout) ? (struct timespec){ 0 } : coil__time_after(timeout);
+    struct timespec until = coil__time_after(timeout);
     bool in_time = true;
     future->sleepers++;
     while (!is_done(future) && in_time)

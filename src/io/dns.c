@@ -166,7 +166,7 @@ int coil_getaddrinfo(const char *host, const char *service, const struct addrinf
         *list_out = list;
         return 0;
     }
-    coil_value value;
+    coil_value value = coil_nil();
     int rc = look_up(address_job(host, service, &wanted), &value);
     if (rc == 0)
         *list_out = value.pointer;
@@ -210,13 +210,13 @@ static int run_name_query(void *args, coil_value *coil_result)
 static int give_names(const struct names *names, char *host_out, size_t host_bytes,
                       char *service_out, size_t service_bytes)
 {
-    if ((host_out && strlen(names->host) >= host_bytes) ||
-        (service_out && strlen(names->service) >= service_bytes))
+    size_t host_length = strlen(names->host), service_length = strlen(names->service);
+    if ((host_out && host_length >= host_bytes) || (service_out && service_length >= service_bytes))
         return fail(EAI_OVERFLOW, 0, names->host, names->service);
     if (host_out)
-        strcpy(host_out, names->host);
+        memcpy(host_out, names->host, host_length + 1);
     if (service_out)
-        strcpy(service_out, names->service);
+        memcpy(service_out, names->service, service_length + 1);
     return 0;
 }
 
@@ -239,7 +239,7 @@ int coil_getnameinfo(const struct sockaddr *address, socklen_t length, int flags
         int rc = find_names(&query, &names);
         return rc < 0 ? rc : give_names(&names, host_out, host_bytes, service_out, service_bytes);
     }
-    coil_value value;
+    coil_value value = coil_nil();
     int rc = look_up(coil_job_new(&type, &query, sizeof query), &value);
     if (rc < 0)
         return rc;

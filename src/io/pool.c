@@ -304,7 +304,7 @@ int coil__pool_take(coil_executor *pool, coil_job *job)
     if (job->pool)
         return coil__fail(COIL_EINVAL, "the job was submitted before");
     if (!is_ours(pool))
-        return coil__fail(COIL_ERUNTIME, "the executor belongs to the process that forked");
+        return coil__fail(COIL_EFORKED, "the executor belongs to the parent process");
     pthread_mutex_lock(&pool->lock);
     int rc = find_worker(pool);
     if (rc == 0) {
@@ -390,7 +390,7 @@ int coil_executor_shutdown(coil_executor *executor, double timeout, bool cancel_
     if (works_for == executor)
         return coil__fail(COIL_ERUNTIME, "a thread of the executor cannot wait for it");
 
-    struct timespec until = isinf(timeout) ? (struct timespec){ 0 } : coil__time_after(timeout);
+    struct timespec until = coil__time_after(timeout);
     bool in_time = true;
     pthread_mutex_lock(&executor->lock);
     while (executor->workers > 0 && in_time)

@@ -448,7 +448,7 @@ static coil_executor *parents;
 
 static int submit_in_child(void)
 {
-    if (coil_executor_submit(parents, add(1, 1)) || coil_error_last() != COIL_ERUNTIME)
+    if (coil_executor_submit(parents, add(1, 1)) || coil_error_last() != COIL_EFORKED)
         return 1;
     if (coil_executor_shutdown(parents, COIL_NO_TIMEOUT, true) != 0)
         return 2;
