@@ -2,7 +2,7 @@
  *
  * A thread that finds the queue empty counts itself idle and sleeps. Whoever queues a job claims an idle
  * thread and wakes it or, if none is idle, starts another. Only one is on its way at a time: when it comes and
- * finds that it leaves more jobs in the queue, it wakes the next. So a burst of short jobs is done by few
+ * finds that it leaves more jobs in the queue, it wakes or starts the next. So a burst of short jobs is done by few
  * threads, and the loop that queued it wakes but one. A thread that was claimed may find that a busy one was
  * faster; then it sleeps again.
  *
@@ -99,6 +99,43 @@ static void dequeue(coil_executor *pool, coil_job *job)
 
 /* ---- threads ------------------------------------------------------------------------------------ */
 
+static void *worker_main(void *arg);
+
+/* "prefix_7", with as much of the prefix as there is room for. */
+static void name_worker(struct worker *worker)
+{
+    char number[NAME_BYTES];
+    int digits = snprintf(number, sizeof number, "_%u", worker->pool->started);
+    int room = NAME_BYTES - 1 - digits;
+    int length = snprintf(worker->name, (size_t)room + 1, "%s", worker->pool->prefix);
+    memcpy(worker->name + (length < room ? length : room), number, (size_t)digits + 1);
+}
+
+/* With the lock. 0, or why no thread could be started. */
+static int start_worker(coil_executor *pool)
+{
+    struct worker *worker = coil__alloc(sizeof *worker);
+    if (!worker)
+        return COIL_ENOMEM;
+    worker->pool = pool;
+    worker->idle = worker->busy = false;
+    name_worker(worker);
+    sigset_t all, old; /* signals are for the program's own threads */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (error != 0) {
+        coil__free(worker);
+        return -error;
+    }
+    atomic_fetch_add(&pool->holds, 1);
+    pool->workers++;
+    pool->starting++;
+    pool->started++;
+    return 0;
+}
+
 /* With the lock: wakes an idle thread, unless one is on its way already. */
 static void claim_idle(coil_executor *pool)
 {
@@ -107,6 +144,17 @@ static void claim_idle(coil_executor *pool)
     pool->idle--;
     pool->claims++;
     pthread_cond_signal(&pool->work);
+}
+
+/* With the lock, from a thread that has taken a job: if more are left, one more thread is to come. */
+static void call_the_next(coil_executor *pool)
+{
+    if (coil__list_empty(&pool->queue) || pool->claims > 0 || pool->starting > 0)
+        return;
+    if (pool->idle > 0)
+        claim_idle(pool);
+    else if (pool->workers < pool->max_workers)
+        (void)start_worker(pool); /* without it, a thread that is busy now will come to it */
 }
 
 /* With the lock: sleeps until somebody claims this thread, or all are to end. */
@@ -137,8 +185,7 @@ static coil_job *next_job(coil_executor *pool, struct worker *worker)
     pool->busy++;
     if (pool->shut)
         pthread_cond_broadcast(&pool->fewer);
-    if (pool->idle > 0 && !coil__list_empty(&pool->queue))
-        claim_idle(pool);
+    call_the_next(pool);
     return job;
 }
 
@@ -209,41 +256,6 @@ static void *worker_main(void *arg)
     }
     end_worker(pool, worker);
     return NULL;
-}
-
-/* "prefix_7", with as much of the prefix as there is room for. */
-static void name_worker(struct worker *worker)
-{
-    char number[NAME_BYTES];
-    int digits = snprintf(number, sizeof number, "_%u", worker->pool->started);
-    int room = NAME_BYTES - 1 - digits;
-    int length = snprintf(worker->name, (size_t)room + 1, "%s", worker->pool->prefix);
-    memcpy(worker->name + (length < room ? length : room), number, (size_t)digits + 1);
-}
-
-/* With the lock. 0, or why no thread could be started. */
-static int start_worker(coil_executor *pool)
-{
-    struct worker *worker = coil__alloc(sizeof *worker);
-    if (!worker)
-        return COIL_ENOMEM;
-    worker->pool = pool;
-    worker->idle = worker->busy = false;
-    name_worker(worker);
-    sigset_t all, old; /* signals are for the program's own threads */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int error = pthread_create(&worker->thread, NULL, worker_main, worker);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (error != 0) {
-        coil__free(worker);
-        return -error;
-    }
-    atomic_fetch_add(&pool->holds, 1);
-    pool->workers++;
-    pool->starting++;
-    pool->started++;
-    return 0;
 }
 
 /* ---- taking jobs -------------------------------------------------------------------------------- */

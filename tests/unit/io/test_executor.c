@@ -393,6 +393,33 @@ TEST(last_reference_ends_a_pool_without_waiting)
     EXPECT_INT(atomic_load(&ends), 5); /* what was queued was done all the same */
 }
 
+static void submit_and_finish(coil_executor *pool, int count)
+{
+    coil_concurrent_future *futures[8];
+    for (int i = 0; i < count; i++)
+        futures[i] = coil_executor_submit(pool, gated());
+    for (int i = 0; i < count; i++)
+        sem_wait(&started); /* all at the same time: each has a thread */
+    for (int i = 0; i < count; i++)
+        sem_post(&gate);
+    for (int i = 0; i < count; i++) {
+        EXPECT_INT(coil_concurrent_future_result(futures[i], COIL_NO_TIMEOUT, NULL), 0);
+        coil_unref(futures[i]);
+    }
+}
+
+TEST(jobs_that_block_each_get_a_thread_as_long_as_there_may_be_more)
+{
+    /* However many threads sleep when a burst of them comes, and although only one is woken at a time. */
+    reset();
+    coil_executor *pool = pool_of(8, 0);
+    for (int count = 1; count <= 8; count++)
+        submit_and_finish(pool, count);
+    submit_and_finish(pool, 8);
+    EXPECT_INT(coil_executor_shutdown(pool, COIL_NO_TIMEOUT, false), 0);
+    coil_unref(pool);
+}
+
 /* ---- in and around threads -------------------------------------------------------------------------- */
 
 COIL_JOB(uses_its_own_pool, (coil_executor *, pool))
@@ -538,6 +565,7 @@ TESTS_MAIN(RUN(result_of_a_thread_comes_to_whoever_awaits_it),
            RUN(loop_may_be_closed_while_its_jobs_run),
            RUN(task_that_waits_for_a_thread_is_closed_with_its_loop),
            RUN(last_reference_ends_a_pool_without_waiting),
+           RUN(jobs_that_block_each_get_a_thread_as_long_as_there_may_be_more),
            RUN(thread_of_a_pool_cannot_wait_for_it_but_may_drop_it),
            RUN(thread_names_keep_their_number), RUN(job_is_submitted_once),
            RUN(child_of_a_fork_fails_instead_of_hanging), RUN(default_executor_is_the_loops_to_end),
