@@ -647,15 +647,19 @@ int coil_process_send_signal(coil_process *process, int number)
 {
     const struct child *child = process->child;
     siginfo_t info;
-    long rc;
+    long rc = -1;
     if (!child)
         return coil__fail(-ESRCH, "process %ld has ended", (long)process->pid);
+    errno = ENOSYS;
     if (child->pidfd >= 0)
         rc = syscall(CALL_PIDFD_SEND_SIGNAL, child->pidfd, number, NULL, 0);
-    else if ((rc = wait_for(child->pid, -1, &info, WEXITED | WNOHANG | WNOWAIT)) < 0)
-        errno = ESRCH;
-    else
-        rc = kill(child->pid, number); /* it is not reaped: the number is the child's */
+    if (rc < 0 && errno == ENOSYS) {
+        rc = wait_for(child->pid, child->pidfd, &info, WEXITED | WNOHANG | WNOWAIT);
+        if (rc < 0)
+            errno = ESRCH;
+        else
+            rc = kill(child->pid, number); /* it is not reaped: the number is the child's */
+    }
     return rc < 0 ? coil__fail(-errno, "signal %d to process %ld", number, (long)process->pid) : 0;
 }
 

@@ -21,6 +21,10 @@
 #include "base/error.h"
 #include "loop/loop.h"
 
+#ifdef COIL_HAVE_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
+
 enum {
     NUMBERS = _NSIG,
     ARRIVALS_MAX = 1024, /* a power of two: counters wrap around */
@@ -117,13 +121,23 @@ static void on_signal(int number)
 
 /* ---- taking a signal, and giving it back ---------------------------------------------------------- */
 
-/* With the lock. All signals wait for the handler, so that it is never entered twice on one stack. Where
- * the thread has an alternate stack it runs there: that of a task may be small. */
+/* Where the thread has an alternate stack the handler runs there: that of a task may be small. Valgrind goes
+ * on using one that has been taken down. */
+static int stack_flag(void)
+{
+#ifdef COIL_HAVE_VALGRIND
+    if (RUNNING_ON_VALGRIND)
+        return 0;
+#endif
+    return SA_ONSTACK;
+}
+
+/* With the lock. All signals wait for the handler, so that it is never entered twice on one stack. */
 static int install(int number)
 {
     if (numbers[number].users++ > 0)
         return 0;
-    struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK };
+    struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART | stack_flag() };
     sigfillset(&ours.sa_mask);
     if (sigaction(number, &ours, &numbers[number].before) == 0)
         return 0;

@@ -5,6 +5,11 @@
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#ifdef COIL_HAVE_VALGRIND
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
 
 /* In a child: leaves with the line of the first expectation that does not hold. */
 #define CHILD_EXPECT(condition)                                                                    \
@@ -13,11 +18,13 @@
             _exit(__LINE__ % 250 + 1);                                                             \
     } while (0)
 
-#define EXPECT_CHILD_CONTENT(child)                                                                \
-    do {                                                                                           \
-        int status_ = -1;                                                                          \
-        EXPECT((child) > 0 && waitpid(child, &status_, 0) == (child));                             \
-        EXPECT_INT(status_, 0);                                                                    \
+#define EXPECT_CHILD_CONTENT(child)                                                                    \
+    do {                                                                                               \
+        int status_ = -1;                                                                              \
+        EXPECT((child) > 0 && waitpid(child, &status_, 0) == (child));                                 \
+        /* Valgrind has a child that ends tell what it leaves behind, which is all of its parent's. */ \
+        EXPECT(status_ == 0 ||                                                                         \
+               (RUNNING_ON_VALGRIND && WIFEXITED(status_) && WEXITSTATUS(status_) == 99));             \
     } while (0)
 
 static bool is_open(int fd)
@@ -176,6 +183,8 @@ TEST(child_that_goes_on_leaves_the_loop_with_an_error)
 #ifdef COIL__TSAN
     SKIP("ThreadSanitizer does not follow a fiber into a child of fork");
 #endif
+    if (RUNNING_ON_VALGRIND)
+        SKIP("valgrind writes what the child leaves behind between its words");
     EXPECT_INT(exit_status_of(main_that_forks, &end), 0);
     const char *first = strstr(end.words, "other task");
     EXPECT(first != NULL);
