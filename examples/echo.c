@@ -6,101 +6,52 @@
  * ends.
  *
  * Tests run it with: --self
- * Explored as: amain(0, true) */
-#include <arpa/inet.h>
-#include <netinet/in.h>
+ * Explored as: amain(0, true)
+ * Explored as a run: connections that are being served are ended by coil_run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <coil/coil.h>
 
-/* The connection is its own from the call on: it is closed also if the task never begins. */
-COIL_ASYNC_DROP(serve_client, coil_sock_close(fd), (int, fd))
+COIL_ASYNC(echo, (coil_stream_reader *, reader), (coil_stream_writer *, writer), (void *, arg))
 {
-    char buffer[4096];
-    ssize_t got;
-    int rc = 0;
-    while (rc == 0 && (got = coil_sock_recv(fd, buffer, sizeof buffer)) != 0)
-        rc = got < 0 ? (int)got : coil_sock_sendall(fd, buffer, (size_t)got);
-    coil_sock_close(fd);
-    return rc == -ECONNRESET || rc == -EPIPE ? 0 : rc; /* a client may go as it likes */
+    (void)arg;
+    char *data;
+    ssize_t bytes;
+    while ((bytes = coil_stream_read_chunk(reader, &data)) > 0)
+        COIL_TRY(coil_stream_write(writer, data, (size_t)bytes));
+    return (int)bytes;
 }
 
-COIL_ASYNC(serve, (int, listener))
+static int talk(int port)
 {
-    for (;;) {
-        int fd;
-        COIL_TRY(fd = coil_sock_accept(listener, NULL, NULL));
-        COIL_TRY(coil_spawn(serve_client(fd)));
-    }
-}
-
-static int listen_on(int port, struct sockaddr_in *address)
-{
-    socklen_t length = sizeof *address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return coil_raise(-errno, "socket");
-    int on = 1;
-    *address = (struct sockaddr_in){ .sin_family = AF_INET,
-                                     .sin_port = htons((uint16_t)port),
-                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, (struct sockaddr *)address, length) < 0 || listen(fd, 128) < 0 ||
-        getsockname(fd, (struct sockaddr *)address, &length) < 0) {
-        int code = -errno;
-        coil_sock_close(fd);
-        return coil_raise(code, "listening on port %d", port);
-    }
-    return fd;
-}
-
-static int talk(const struct sockaddr_in *address)
-{
-    static const char words[] = "hello, echo";
-    char answer[sizeof words] = "";
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return coil_raise(-errno, "socket");
-    int rc = coil_sock_connect(fd, (const struct sockaddr *)address, sizeof *address);
+    coil_stream_reader *reader;
+    coil_stream_writer *writer;
+    char *line;
+    COIL_TRY(coil_open_connection("127.0.0.1", port, NULL, &reader, &writer));
+    int rc = coil_stream_write(writer, "hello, echo\n", 12);
     if (rc == 0)
-        rc = coil_sock_sendall(fd, words, sizeof words - 1);
-    for (size_t have = 0; rc == 0 && have < sizeof words - 1;) {
-        ssize_t got = coil_sock_recv(fd, answer + have, sizeof words - 1 - have);
-        if (got <= 0)
-            rc = got < 0 ? (int)got : coil_raise(-ECONNRESET, "the server has gone");
-        else
-            have += (size_t)got;
-    }
-    coil_sock_close(fd);
-    printf("the server says: %s\n", answer);
-    return rc;
+        rc = (int)coil_stream_readline(reader, &line);
+    if (rc > 0)
+        printf("the server says: %s", line);
+    coil_stream_close(writer);
+    coil_unref(writer);
+    coil_unref(reader);
+    return rc < 0 ? rc : 0;
 }
 
 COIL_ASYNC(amain, (int, port), (bool, self))
 {
-    struct sockaddr_in address;
-    int listener, rc;
-    COIL_TRY(listener = listen_on(port, &address));
-    printf("listening on port %d\n", ntohs(address.sin_port));
+    coil_server *server;
+    COIL_TRY(coil_start_server(echo, NULL, "127.0.0.1", port, NULL, &server));
+    port = coil_server_port(server);
+    printf("listening on port %d\n", port);
     fflush(stdout);
-
-    coil_task *server = coil_create_task(serve(listener));
-    if (!server)
-        rc = coil_error_last();
-    else if (self)
-        rc = COIL_TIMEOUT(5, talk(&address));
-    else
-        rc = coil_await(server, NULL); /* until Ctrl-C cancels us, and it */
-    if (server) {
-        int ended = coil_cancel_and_wait(server, NULL);
-        rc = rc < 0 ? rc : ended;
-        coil_unref(server);
-    }
-    coil_sock_close(listener);
-    return rc;
+    int rc = self ? COIL_TIMEOUT(5, talk(port)) : coil_server_serve_forever(server);
+    int left = coil_server_shutdown(server, 1);
+    coil_unref(server);
+    return rc < 0 ? rc : left < 0 ? left : 0;
 }
 
 int main(int argc, char **argv)

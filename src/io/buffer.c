@@ -94,7 +94,7 @@ static bool make_room(struct coil__buffer *buffer, size_t least)
     return replace_memory(buffer, memory, room);
 }
 
-char *coil__buffer_space(struct coil__buffer *buffer, size_t least, size_t *bytes_out)
+char *coil__buffer_make_space(struct coil__buffer *buffer, size_t least, size_t *bytes_out)
 {
     if (buffer->zero)
         step_over_zero(buffer);

@@ -53,14 +53,31 @@ static inline char *coil__buffer_unread(struct coil__buffer *buffer)
     return buffer->memory ? buffer->memory + buffer->start : NULL;
 }
 
+char *coil__buffer_make_space(struct coil__buffer *buffer, size_t least, size_t *bytes_out);
+
 /* Free space behind what is unread, at least so many bytes. NULL when there is no memory; all is as it was,
  * then. */
-char *coil__buffer_space(struct coil__buffer *buffer, size_t least, size_t *bytes_out);
+static inline char *coil__buffer_space(struct coil__buffer *buffer, size_t least, size_t *bytes_out)
+{
+    if (COIL_UNLIKELY(buffer->zero || buffer->room - buffer->end < least))
+        return coil__buffer_make_space(buffer, least, bytes_out);
+    *bytes_out = buffer->room - buffer->end;
+    return buffer->memory + buffer->end;
+}
 
 /* So many bytes have been written there. */
 static inline void coil__buffer_added(struct coil__buffer *buffer, size_t bytes)
 {
     buffer->end += bytes;
+}
+
+/* Takes over a chunk with so many bytes in it; it has no memory yet. */
+static inline void coil__buffer_adopt(struct coil__buffer *buffer, char *chunk, size_t bytes)
+{
+    buffer->memory = chunk;
+    buffer->room = COIL__CHUNK_BYTES;
+    buffer->start = 0;
+    buffer->end = bytes;
 }
 
 /* Lends the first unread bytes, and counts them as read. */

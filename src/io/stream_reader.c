@@ -115,6 +115,20 @@ static inline int64_t pull(coil_stream_reader *reader, void *to, size_t bytes)
     return got < 0 ? -EAGAIN : got;
 }
 
+/* The same into a buffer that has no memory: the usual case, in which there is something. */
+static int64_t fill_chunk(coil_stream_reader *reader)
+{
+    char *chunk = coil__chunk_take();
+    if (!chunk)
+        return coil__fail_plain(COIL_ENOMEM);
+    int64_t got = pull(reader, chunk, COIL__CHUNK_BYTES);
+    if (got > 0)
+        coil__buffer_adopt(&reader->buffer, chunk, (size_t)got);
+    else
+        coil__chunk_give(chunk);
+    return got;
+}
+
 /* The same into the buffer. */
 static int64_t fill(coil_stream_reader *reader)
 {
@@ -122,7 +136,9 @@ static int64_t fill(coil_stream_reader *reader)
     size_t room;
     if (!reader->pulls || reader->eof)
         return -EAGAIN;
-    bool small = buffer->memory && buffer->room < COIL__CHUNK_BYTES;
+    if (!buffer->memory)
+        return fill_chunk(reader);
+    bool small = buffer->room < COIL__CHUNK_BYTES;
     char *space = coil__buffer_space(buffer, small ? 1 : SPACE_MIN, &room);
     if (!space)
         return coil__fail_plain(COIL_ENOMEM);
