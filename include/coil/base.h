@@ -58,6 +58,7 @@ typedef struct coil_tracer coil_tracer;
 typedef struct coil_process coil_process;
 typedef struct coil_transport coil_transport;
 typedef struct coil_server coil_server;
+typedef struct coil_tls_context coil_tls_context;
 typedef struct coil_awaitable coil_awaitable;
 typedef struct coil_stream_reader coil_stream_reader;
 typedef struct coil_stream_writer coil_stream_writer;

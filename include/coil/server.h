@@ -41,10 +41,14 @@ typedef struct coil_server_options {
     bool keep_alive;   /* SO_KEEPALIVE for the connections */
     bool keep_path;    /* Unix: leave the socket's file when the server is closed */
     bool no_serving;   /* listen only from coil_server_start_serving or _serve_forever on */
+    COIL_NULLABLE coil_tls_context
+        *tls;                     /* a server's: connections begin with a handshake; NULL: no TLS */
+    double tls_handshake_timeout; /* seconds; 0: 60 */
+    double tls_shutdown_timeout;  /* seconds; 0: 30 */
 } coil_server_options;
 #define COIL_SERVER_OPTIONS_INIT                                                                   \
     {                                                                                              \
-        sizeof(coil_server_options), 0, 100, false, false, false, false, false                     \
+        sizeof(coil_server_options), 0, 100, false, false, false, false, false, NULL, 0, 0         \
     }
 
 /**
@@ -53,13 +57,14 @@ typedef struct coil_server_options {
  * @param protocol    borrowed until the server and its connections are gone
  * @param arg         for protocol->create, which makes self for each connection; borrowed likewise. Without a
  *                    create all connections have arg for self, and each of them calls destroy
- * @param host        a numeric address; NULL or "": all interfaces, IPv4 and IPv6
+ * @param host        a name or a numeric address; NULL or "": all interfaces, IPv4 and IPv6
  * @param port        0: one that is free (coil_server_port)
  * @param options     NULL: the defaults
  * @param server_out  receives one reference
  *
  * Returns   0, or
- *           COIL_EINVAL  the host is no numeric address, or the port is out of range
+ *           COIL_EINVAL  the port is out of range, or the TLS context is a client's
+ *           COIL_EGAI_NONAME...  as coil_getaddrinfo
  *           COIL_ECANCELED, COIL_ENOTASK, COIL_ENOMEM, -EADDRINUSE, -EACCES, -EMFILE...
  * Suspends  once, unless options->no_serving
  * Cancel    nothing is left listening

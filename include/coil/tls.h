@@ -19,8 +19,6 @@
 
 COIL_BEGIN_DECLS
 
-typedef struct coil_tls_context coil_tls_context;
-
 typedef enum coil_tls_side {
     COIL_TLS_CLIENT, /* verifies its peer, and its peer's name */
     COIL_TLS_SERVER, /* asks for no certificate */

@@ -87,30 +87,42 @@ typedef struct coil_protocol {
 
 /* Options of the calls that make a connection. */
 typedef struct coil_connection_options {
-    size_t size; /* sizeof(coil_connection_options) */
-    int family;  /* AF_INET, AF_INET6; 0: both */
-    COIL_NULLABLE const char
-        *local_host; /* a numeric address to connect from; NULL: the system's choice */
-    int local_port;  /* with local_host; 0: the system's choice */
+    size_t size;                          /* sizeof(coil_connection_options) */
+    int family;                           /* AF_INET, AF_INET6; 0: both */
+    COIL_NULLABLE const char *local_host; /* where to connect from; NULL: the system's choice */
+    int local_port;                       /* with local_host; 0: the system's choice */
+    double
+        happy_eyeballs_delay; /* of a host with several addresses: seconds after which the next one is tried beside
+                                  * the first; 0: a quarter of a second (RFC 8305); negative: only when that failed */
+    COIL_NULLABLE coil_tls_context
+        *tls; /* a client's, or an accepted socket's server's; NULL: no TLS */
+    COIL_NULLABLE const char *server_hostname; /* whose certificate it must be; NULL: the host's */
+    double tls_handshake_timeout;              /* seconds; 0: 60 */
+    double tls_shutdown_timeout;               /* seconds; 0: 30 */
 } coil_connection_options;
 #define COIL_CONNECTION_OPTIONS_INIT                                                               \
     {                                                                                              \
-        sizeof(coil_connection_options), 0, NULL, 0                                                \
+        sizeof(coil_connection_options), 0, NULL, 0, 0, NULL, NULL, 0, 0                           \
     }
 
 /**
- * Connects to a host by TCP. The addresses are tried one after the other.
+ * Connects to a host by TCP. Names are looked up as coil_getaddrinfo does; where a host has several addresses they are
+ * tried in turn, IPv6 and IPv4 alternating, and the first that answers is kept (RFC 8305, "Happy Eyeballs").
+ *
+ * With options->tls the connection is one of TLS, and the handshake is over when the call returns.
  *
  * @param protocol       borrowed as long as the connection stands
  * @param arg            for protocol->create; or self: then it is given up, whatever the call returns
  *                       (protocol->destroy is called once nobody needs it)
- * @param host           a numeric address; NULL or "": this machine
+ * @param host           a name or a numeric address; NULL or "": this machine
  * @param options        NULL: the defaults
  * @param transport_out  NULL, or receives one reference
  *
  * Returns   0, or
- *           COIL_EINVAL     the host is no numeric address, or the port is out of range
- *           -ECONNREFUSED, -EHOSTUNREACH, COIL_ETIMEDOUT...  as the last address failed
+ *           COIL_EINVAL     the port is out of range, or no local address goes with the host's
+ *           COIL_EGAI_NONAME, COIL_EGAI_AGAIN...  as coil_getaddrinfo
+ *           -ECONNREFUSED, -EHOSTUNREACH, COIL_ETIMEDOUT...  as the first address failed; the record tells of all
+ *           COIL_ECERT, COIL_ETLS  the handshake failed
  *           COIL_ECANCELED  and the connection, if it was begun, is being closed
  *           COIL_ENOTASK, COIL_ENOMEM, -EMFILE, what protocol->create returned
  * Suspends  until connection_made was called
@@ -214,9 +226,9 @@ coil_connect_write_pipe(const coil_protocol *protocol, void *arg, int fd,
 /* Options of coil_create_datagram_endpoint: where it is bound to, and whom it talks to. Hosts, or paths. */
 typedef struct coil_datagram_options {
     size_t size;                           /* sizeof(coil_datagram_options) */
-    COIL_NULLABLE const char *local_host;  /* a numeric address to receive at; "": all interfaces */
+    COIL_NULLABLE const char *local_host;  /* where to receive; "": all interfaces */
     int local_port;                        /* 0: one that is free */
-    COIL_NULLABLE const char *remote_host; /* a numeric address: the only one to talk to */
+    COIL_NULLABLE const char *remote_host; /* the only one to talk to */
     int remote_port;
     int family;                           /* AF_INET, AF_INET6; needed if there is no host */
     COIL_NULLABLE const char *local_path; /* a Unix socket's file; "@name": abstract */
@@ -237,7 +249,8 @@ typedef struct coil_datagram_options {
  * @param transport_out  NULL, or receives one reference
  *
  * Returns   0, or
- *           COIL_EINVAL  neither address nor family, or a host that is no numeric address
+ *           COIL_EINVAL  neither address nor family
+ *           COIL_EGAI_NONAME...  as coil_getaddrinfo
  *           COIL_ECANCELED, COIL_ENOTASK, COIL_ENOMEM, -EADDRINUSE, -EMFILE..., what protocol->create returned
  * Suspends  until connection_made was called
  * Cancel    connection_lost is called in the next turn, if connection_made has been or will be

@@ -7,8 +7,13 @@
 #include "base/error.h"
 #include "io/address.h"
 #include "io/creation.h"
+#include "io/resolve.h"
 #include "io/socket_transport.h"
+#include "io/tls_transport.h"
 #include "tasks/task.h"
+
+#define HAPPY_EYEBALLS_DELAY                                                                       \
+    0.25 /* RFC 8305, section 5: the Connection Attempt Delay that it recommends */
 
 int coil__creation_loop(const char *call, coil_loop **loop_out)
 {
@@ -59,31 +64,107 @@ int coil__creation_connect(int type, const struct coil__address *address,
     return rc;
 }
 
-/* A transport on a connected socket, and its protocol; the wait is still to come. arg is consumed. */
-static int begin_socket(coil_loop *loop, const coil_protocol *protocol, void *arg, int fd,
-                        struct coil__socket_transport **transport_out)
+/* A connection that is being made: the application's transport, and the one on the socket, which is the same without
+ * TLS. */
+struct making {
+    coil_transport *transport;
+    struct coil__endpoint *endpoint;
+};
+
+static int begin_on(coil_loop *loop, const coil_protocol *protocol, void *self, int fd,
+                    struct making *making)
 {
     struct coil__socket_transport *transport = coil__socket_transport_alloc();
-    void *self = arg;
-    int rc = transport ? coil__protocol_create(protocol, arg, &self) : COIL_ENOMEM;
-    if (rc < 0)
-        goto no_protocol;
-    rc = coil__socket_transport_begin(transport, loop, fd, coil__socket_set_nodelay(fd), protocol,
-                                      self);
-    if (rc < 0)
-        goto no_transport;
-    *transport_out = transport;
-    return 0;
-
-no_protocol:
-    if (protocol->create) /* nothing was made, and arg is the caller's own affair */
-        goto no_memory;
-no_transport:
-    coil__protocol_destroy(protocol, self);
-no_memory:
-    if (transport)
+    if (!transport)
+        return COIL_ENOMEM;
+    int rc = coil__socket_transport_begin(transport, loop, fd, coil__socket_set_nodelay(fd),
+                                          protocol, self);
+    if (rc < 0) {
         coil__socket_transport_free(transport);
+        return rc;
+    }
+    making->transport = &transport->endpoint.base;
+    making->endpoint = &transport->endpoint;
+    return 0;
+}
+
+static int begin_tls_on(coil_loop *loop, const coil_protocol *protocol, void *self, int fd,
+                        const coil_connection_options *options, int port, struct making *making)
+{
+    coil_tls_options tls = { .size = sizeof tls,
+                             .server_hostname = options->server_hostname,
+                             .handshake_timeout = options->tls_handshake_timeout,
+                             .shutdown_timeout = options->tls_shutdown_timeout };
+    coil_transport *upper;
+    void *below;
+    int rc = coil__tls_transport_begin(options->tls, &tls, port, loop, protocol, self, &upper,
+                                       &below);
+    if (rc < 0)
+        return rc;
+    rc = begin_on(loop, &coil__tls_lower_protocol, below, fd, making);
+    if (rc < 0)
+        coil__tls_transport_undo(upper);
+    else
+        making->transport = upper;
     return rc;
+}
+
+/* Transports on a connected socket, and the protocol; the wait is still to come. arg is consumed. */
+static int begin(coil_loop *loop, const coil_protocol *protocol, void *arg, int fd,
+                 const coil_connection_options *options, int port, struct making *making)
+{
+    void *self;
+    int rc = coil__protocol_create(protocol, arg, &self);
+    if (rc < 0)
+        return rc;
+    rc = options->tls ? begin_tls_on(loop, protocol, self, fd, options, port, making)
+                      : begin_on(loop, protocol, self, fd, making);
+    if (rc < 0)
+        coil__protocol_destroy(protocol, self);
+    return rc;
+}
+
+/* Waits for the handshake of a connection by TLS. Both ends may be gone by the time the task runs. */
+static int finish_tls(const struct making *making, bool give_back, coil_transport **transport_out)
+{
+    coil_transport *transport = making->transport;
+    struct coil__endpoint *endpoint = making->endpoint;
+    int fd = endpoint->flow.fd;
+    endpoint->fd_lent = give_back;
+    coil__ref(&transport->object);
+    coil__ref(&endpoint->base.object);
+    int rc = coil__transport_wait_made(transport);
+    if (rc == 0) {
+        endpoint->fd_lent = false;
+        if (give_back && !endpoint->base.loop)
+            (void)close(fd); /* nobody else will, and it was handed over */
+    } else {
+        if (give_back && endpoint->base.loop)
+            coil__endpoint_give_back(endpoint);
+        if (transport->loop)
+            coil_transport_abort(transport);
+    }
+    coil__unref(&endpoint->base.object);
+    if (rc == 0 && transport_out)
+        *transport_out = transport;
+    else
+        coil__unref(&transport->object);
+    return rc;
+}
+
+static int finish(const struct making *making, bool give_back, coil_transport **transport_out)
+{
+    if (making->transport == &making->endpoint->base)
+        return coil__endpoint_finish(making->endpoint, give_back, transport_out);
+    return finish_tls(making, give_back, transport_out);
+}
+
+static void read_options(const coil_connection_options *given, coil_connection_options *options_out)
+{
+    *options_out = (coil_connection_options)COIL_CONNECTION_OPTIONS_INIT;
+    if (given)
+        memcpy(options_out, given,
+               given->size < sizeof *options_out ? given->size : sizeof *options_out);
 }
 
 int coil__creation_refuse(const coil_protocol *protocol, void *arg, int code)
@@ -94,19 +175,20 @@ int coil__creation_refuse(const coil_protocol *protocol, void *arg, int code)
 }
 
 int coil_create_connection_sock(const coil_protocol *protocol, void *arg, int fd,
-                                const coil_connection_options *options,
+                                const coil_connection_options *given,
                                 coil_transport **transport_out)
 {
-    (void)options; /* none that matters for a socket that is there */
     coil_loop *loop;
-    struct coil__socket_transport *transport;
+    coil_connection_options options;
+    struct making making;
+    read_options(given, &options);
     int rc = coil__creation_loop("create_connection", &loop);
     if (rc == 0)
         rc = coil__creation_socket(fd, SOCK_STREAM, "stream");
     if (rc < 0)
         return coil__creation_refuse(protocol, arg, rc);
-    rc = begin_socket(loop, protocol, arg, fd, &transport);
-    return rc < 0 ? rc : coil__endpoint_finish(&transport->endpoint, true, transport_out);
+    rc = begin(loop, protocol, arg, fd, &options, 0, &making);
+    return rc < 0 ? rc : finish(&making, true, transport_out);
 }
 
 int coil_connect_accepted_socket(const coil_protocol *protocol, void *arg, int fd,
@@ -118,70 +200,52 @@ int coil_connect_accepted_socket(const coil_protocol *protocol, void *arg, int f
 
 /* A transport on a socket that the call itself has connected; fd: or the code of that. */
 static int finish_connected(coil_loop *loop, const coil_protocol *protocol, void *arg, int fd,
+                            const coil_connection_options *options, int port,
                             coil_transport **transport_out)
 {
-    struct coil__socket_transport *transport;
+    struct making making;
     if (fd < 0)
         return coil__creation_refuse(protocol, arg, fd);
-    int rc = begin_socket(loop, protocol, arg, fd, &transport);
+    int rc = begin(loop, protocol, arg, fd, options, port, &making);
     if (rc < 0) {
         coil_sock_close(fd);
         return rc;
     }
-    return coil__endpoint_finish(&transport->endpoint, false, transport_out);
+    return finish(&making, false, transport_out);
 }
 
 int coil_create_unix_connection(const coil_protocol *protocol, void *arg, const char *path,
-                                const coil_connection_options *options,
+                                const coil_connection_options *given,
                                 coil_transport **transport_out)
 {
-    (void)options; /* none that matters here */
     coil_loop *loop;
+    coil_connection_options options;
     struct coil__address address;
+    read_options(given, &options);
     int rc = coil__creation_loop("create_unix_connection", &loop);
     if (rc == 0)
         rc = coil__address_unix(path, &address);
     if (rc == 0)
         rc = coil__creation_connect(SOCK_STREAM, &address, NULL);
-    return finish_connected(loop, protocol, arg, rc, transport_out);
+    return finish_connected(loop, protocol, arg, rc, &options, 0, transport_out);
 }
 
-/* ---- connecting by host and port ------------------------------------------------------------------ */
-
-static void read_options(const coil_connection_options *given, coil_connection_options *options_out)
+/* A connected socket, or a code. */
+static int connect_to(const char *host, int port, const coil_connection_options *options)
 {
-    *options_out = (coil_connection_options)COIL_CONNECTION_OPTIONS_INIT;
-    if (given)
-        memcpy(options_out, given,
-               given->size < sizeof *options_out ? given->size : sizeof *options_out);
-}
-
-/* The first of the local addresses that goes with a peer's; NULL: none does. */
-static const struct coil__address *local_for(const struct coil__address *address,
-                                             const struct coil__address *locals, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (locals[i].generic.sa_family == address->generic.sa_family)
-            return &locals[i];
-    return NULL;
-}
-
-/* Connects to the first address that answers: its descriptor, or what the last one failed with. Cancelled it does not
- * try the next. */
-static int connect_any(const struct coil__address *addresses, int count,
-                       const struct coil__address *locals, int local_count)
-{
-    int rc = COIL_EINVAL;
-    for (int i = 0; i < count; i++) {
-        const struct coil__address *local = local_for(&addresses[i], locals, local_count);
-        if (local_count > 0 && !local) {
-            rc = coil__fail(COIL_EINVAL, "the local address is of another family");
-            continue;
-        }
-        rc = coil__creation_connect(SOCK_STREAM, &addresses[i], local);
-        if (rc >= 0 || rc <= -4096)
-            break;
-    }
+    struct coil__address *addresses = NULL, *locals = NULL;
+    int local_count = 0, rc = 0;
+    double delay = options->happy_eyeballs_delay;
+    if (options->local_host)
+        rc = local_count = coil__resolve(options->local_host, options->local_port, options->family,
+                                         SOCK_STREAM, true, &locals);
+    if (rc >= 0)
+        rc = coil__resolve(host, port, options->family, SOCK_STREAM, false, &addresses);
+    if (rc > 0)
+        rc = coil__connect_any(addresses, rc, locals, local_count,
+                               delay > 0 || delay < 0 ? delay : HAPPY_EYEBALLS_DELAY);
+    coil__free(addresses);
+    coil__free(locals);
     return rc;
 }
 
@@ -190,16 +254,11 @@ int coil_create_connection(const coil_protocol *protocol, void *arg, const char 
 {
     coil_loop *loop;
     coil_connection_options options;
-    struct coil__address addresses[COIL__ADDRESSES_MAX], locals[COIL__ADDRESSES_MAX];
-    int local_count = 0;
     read_options(given, &options);
+    if (!options.server_hostname)
+        options.server_hostname = host;
     int rc = coil__creation_loop("create_connection", &loop);
-    if (rc == 0 && options.local_host)
-        local_count = rc = coil__address_numeric(options.local_host, options.local_port,
-                                                 options.family, SOCK_STREAM, true, locals);
-    if (rc >= 0)
-        rc = coil__address_numeric(host, port, options.family, SOCK_STREAM, false, addresses);
-    if (rc > 0)
-        rc = connect_any(addresses, rc, locals, local_count);
-    return finish_connected(loop, protocol, arg, rc, transport_out);
+    if (rc == 0)
+        rc = connect_to(host, port, &options);
+    return finish_connected(loop, protocol, arg, rc, &options, port, transport_out);
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "io/address.h"
 #include "io/creation.h"
+#include "io/resolve.h"
 #include "io/endpoint.h"
 
 enum {
@@ -279,27 +280,31 @@ static int find_paths(const coil_datagram_options *options, struct sides *sides_
     return rc;
 }
 
-/* The first of the addresses whose family the other side has, too. */
+/* The first address of a host. */
+static int find_host(const char *host, int port, int family, bool passive,
+                     struct coil__address *address_out)
+{
+    struct coil__address *found;
+    int rc = coil__resolve(host, port, family, SOCK_DGRAM, passive, &found);
+    if (rc < 0)
+        return rc;
+    *address_out = found[0];
+    coil__free(found);
+    return 0;
+}
+
+/* Both sides are of one family. */
 static int find_hosts(const coil_datagram_options *options, struct sides *sides_out)
 {
-    struct coil__address found[COIL__ADDRESSES_MAX];
     int family = options->family, rc = 0;
     if (options->remote_host) {
-        rc = coil__address_numeric(options->remote_host, options->remote_port, family, SOCK_DGRAM,
-                                   false, found);
-        if (rc < 0)
-            return rc;
-        sides_out->remote = found[0];
-        family = found[0].generic.sa_family;
+        rc = find_host(options->remote_host, options->remote_port, family, false,
+                       &sides_out->remote);
+        family = sides_out->remote.generic.sa_family;
     }
-    if (options->local_host) {
-        rc = coil__address_numeric(options->local_host, options->local_port, family, SOCK_DGRAM,
-                                   true, found);
-        if (rc < 0)
-            return rc;
-        sides_out->local = found[0];
-    }
-    return 0;
+    if (rc == 0 && options->local_host)
+        rc = find_host(options->local_host, options->local_port, family, true, &sides_out->local);
+    return rc;
 }
 
 static int set_up(int fd, const coil_datagram_options *options, const struct sides *sides,

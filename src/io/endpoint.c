@@ -181,6 +181,13 @@ static void close_flow(struct coil__endpoint *self)
     coil__endpoint_backend(self)->ops->flow_close(coil__endpoint_backend(self), &self->flow);
 }
 
+void coil__endpoint_give_back(struct coil__endpoint *self)
+{
+    if (self->open)
+        close_flow(self);
+    self->flow.fd = -1;
+}
+
 int coil__endpoint_finish(struct coil__endpoint *self, bool give_back,
                           coil_transport **transport_out)
 {
@@ -193,8 +200,7 @@ int coil__endpoint_finish(struct coil__endpoint *self, bool give_back,
     }
     if (rc < 0) {
         if (give_back && transport->loop) {
-            close_flow(self);
-            self->flow.fd = -1;
+            coil__endpoint_give_back(self);
             coil_transport_abort(transport);
         } else if (transport->loop) {
             coil_transport_close(transport);
@@ -217,7 +223,7 @@ void coil__endpoint_lost(coil_transport *transport)
     struct coil__endpoint *self = coil__endpoint_of(transport);
     assert(!(self->due & COIL__DUE_QUEUED) || transport->loop->closed);
     close_flow(self);
-    if (self->flow.fd >= 0)
+    if (self->flow.fd >= 0 && !self->fd_lent)
         (void)close(self->flow.fd); /* gone either way */
     self->flow.fd = -1;
 }

@@ -25,11 +25,12 @@ struct coil__endpoint {
     struct coil__flow
         flow; /* .fd: -1 once closed, or given back; .kind and .tcp are set before begin */
     struct coil__call call;
-    uint8_t due;                                 /* enum coil__endpoint_due */
-    bool open;                                   /* the flow is */
-    bool no_reading;                             /* it never reads, or has seen the end */
-    bool pull_waiting;                           /* by pull: somebody waits */
-    bool pushing;                                /* by pull, and gone over to push */
+    uint8_t due;       /* enum coil__endpoint_due */
+    bool open;         /* the flow is */
+    bool fd_lent;      /* the caller's, until the call that makes the connection succeeds */
+    bool no_reading;   /* it never reads, or has seen the end */
+    bool pull_waiting; /* by pull: somebody waits */
+    bool pushing;      /* by pull, and gone over to push */
     void (*pull_readable)(void *self);           /* NULL: data is pushed */
     void (*read_ready)(struct coil__endpoint *); /* reads once, and tells the protocol */
     void (*write_ready)(struct coil__endpoint *);
@@ -60,6 +61,9 @@ void coil__endpoint_push(struct coil__endpoint *self, unsigned due);
  * connection, and gives the descriptor back to the caller if asked to. */
 int coil__endpoint_finish(struct coil__endpoint *self, bool give_back,
                           coil_transport **transport_out);
+
+/* Takes the descriptor out of an endpoint that is to end, for the caller to have it back. */
+void coil__endpoint_give_back(struct coil__endpoint *self);
 
 /* Tells the flow whether reading is wanted, after anything that decides it has changed. */
 void coil__endpoint_settle(struct coil__endpoint *self);

@@ -8,9 +8,15 @@
 #include "base/error.h"
 #include "io/address.h"
 #include "io/creation.h"
+#include "io/resolve.h"
 #include "io/server.h"
+#include "io/tls_transport.h"
 
-static void read_options(const coil_server_options *given, coil_server_options *options_out)
+enum {
+    SOCKETS_MAX = 16, /* of one server */
+};
+
+static int read_options(const coil_server_options *given, coil_server_options *options_out)
 {
     *options_out = (coil_server_options)COIL_SERVER_OPTIONS_INIT;
     if (given)
@@ -18,6 +24,7 @@ static void read_options(const coil_server_options *given, coil_server_options *
                given->size < sizeof *options_out ? given->size : sizeof *options_out);
     if (options_out->backlog < 1)
         options_out->backlog = 1;
+    return options_out->tls ? coil__tls_check_server(options_out->tls) : 0;
 }
 
 static void close_all(const int *fds, int count)
@@ -101,6 +108,9 @@ static int finish(coil_loop *loop, const coil_protocol *protocol, void *arg, con
         coil__free(own_path);
         return COIL_ENOMEM;
     }
+    server->tls = coil_ref(options->tls);
+    server->tls_options.handshake_timeout = options->tls_handshake_timeout;
+    server->tls_options.shutdown_timeout = options->tls_shutdown_timeout;
     if (own_path) {
         server->listeners[0].path = own_path;
         server->listeners[0].path_device = made.st_dev;
@@ -122,14 +132,16 @@ int coil_create_server(const coil_protocol *protocol, void *arg, const char *hos
 {
     coil_loop *loop;
     coil_server_options options;
-    struct coil__address addresses[COIL__ADDRESSES_MAX];
-    int fds[COIL__ADDRESSES_MAX];
-    read_options(given, &options);
-    int rc = coil__creation_loop("create_server", &loop);
+    struct coil__address *addresses = NULL;
+    int fds[SOCKETS_MAX];
+    int rc = read_options(given, &options);
     if (rc == 0)
-        rc = coil__address_numeric(host, port, options.family, SOCK_STREAM, true, addresses);
+        rc = coil__creation_loop("create_server", &loop);
+    if (rc == 0)
+        rc = coil__resolve(host, port, options.family, SOCK_STREAM, true, &addresses);
     if (rc > 0)
-        rc = bind_all(addresses, rc, &options, fds);
+        rc = bind_all(addresses, rc < SOCKETS_MAX ? rc : SOCKETS_MAX, &options, fds);
+    coil__free(addresses);
     if (rc < 0)
         return rc;
     int count = rc;
@@ -144,8 +156,9 @@ int coil_create_server_sock(const coil_protocol *protocol, void *arg, int fd,
 {
     coil_loop *loop;
     coil_server_options options;
-    read_options(given, &options);
-    int rc = coil__creation_loop("create_server", &loop);
+    int rc = read_options(given, &options);
+    if (rc == 0)
+        rc = coil__creation_loop("create_server", &loop);
     if (rc == 0)
         rc = coil__creation_socket(fd, SOCK_STREAM, "stream");
     return rc < 0 ? rc : finish(loop, protocol, arg, &fd, 1, NULL, &options, server_out);
@@ -166,8 +179,9 @@ int coil_create_unix_server(const coil_protocol *protocol, void *arg, const char
     coil_loop *loop;
     coil_server_options options;
     struct coil__address address;
-    read_options(given, &options);
-    int rc = coil__creation_loop("create_unix_server", &loop);
+    int rc = read_options(given, &options);
+    if (rc == 0)
+        rc = coil__creation_loop("create_unix_server", &loop);
     if (rc == 0)
         rc = coil__address_unix(path, &address);
     if (rc < 0)

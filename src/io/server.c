@@ -9,6 +9,7 @@
 #include <coil/timeout.h>
 #include "base/error.h"
 #include "io/socket_transport.h"
+#include "io/tls_transport.h"
 #include "tasks/task.h"
 
 #define RETRY_SECONDS 1.0 /* after running out of descriptors or memory */
@@ -97,7 +98,31 @@ static void forget_accepted(struct coil__socket_transport *transport)
     coil__socket_transport_free(transport);
 }
 
-static int make_client(coil_server *server, struct coil__socket_transport *transport)
+/* The transports of a connection, for a protocol's self: the one that the server is to know. */
+static int begin_client(coil_server *server, struct coil__socket_transport *socket, void *self,
+                        coil_transport **transport_out)
+{
+    const struct coil__flow *flow = &socket->endpoint.flow;
+    *transport_out = &socket->endpoint.base;
+    if (!server->tls)
+        return coil__socket_transport_begin(socket, server->loop, flow->fd, flow->tcp,
+                                            server->protocol, self);
+    void *below;
+    coil_transport *upper;
+    int rc = coil__tls_transport_begin(server->tls, &server->tls_options, 0, server->loop,
+                                       server->protocol, self, &upper, &below);
+    if (rc < 0)
+        return rc;
+    rc = coil__socket_transport_begin(socket, server->loop, flow->fd, flow->tcp,
+                                      &coil__tls_lower_protocol, below);
+    if (rc < 0)
+        coil__tls_transport_undo(upper);
+    *transport_out = upper;
+    return rc;
+}
+
+static int make_client(coil_server *server, struct coil__socket_transport *socket,
+                       coil_transport **transport_out)
 {
     void *self;
     int rc = coil__protocol_create(server->protocol, server->arg, &self);
@@ -107,9 +132,7 @@ static int make_client(coil_server *server, struct coil__socket_transport *trans
                      .error = coil_error_current(rc), .name = "create");
         return rc;
     }
-    struct coil__flow *flow = &transport->endpoint.flow;
-    rc = coil__socket_transport_begin(transport, server->loop, flow->fd, flow->tcp,
-                                      server->protocol, self);
+    rc = begin_client(server, socket, self, transport_out);
     if (rc < 0) {
         COIL__REPORT(server->loop, .event = COIL_EVENT_ACCEPT_FAILED,
                      .message = "an accepted connection could not be begun", .code = rc,
@@ -124,10 +147,11 @@ static void accepted(struct coil__endpoint *endpoint)
     struct coil__socket_transport *transport = COIL__CONTAINER(
         endpoint, struct coil__socket_transport, endpoint);
     coil_server *server = endpoint->base.server;
+    coil_transport *client;
     coil__list_remove(&endpoint->base.all);
     /* As in asyncio nobody gets a connection from a server that was closed meanwhile. */
-    if (!server->closed && make_client(server, transport) == 0) {
-        attach(server, &endpoint->base);
+    if (!server->closed && make_client(server, transport, &client) == 0) {
+        attach(server, client);
     } else {
         forget_accepted(transport);
         coil__unref(&server->object);
@@ -455,6 +479,7 @@ static void server_destroy(void *object)
         coil__list_remove(&server->all);
     if (server->release)
         server->release(server->arg);
+    coil_unref(server->tls);
     coil_unref(server->context);
     coil__free(server);
 }

@@ -10,6 +10,7 @@
 
 #include <sys/stat.h>
 #include <coil/server.h>
+#include <coil/tls.h>
 #include "io/transport.h"
 
 struct coil__wait;
@@ -35,6 +36,8 @@ struct coil_server {
     void *arg;
     void (*release)(void *arg); /* called when the server is destroyed; or NULL */
     coil_context *context;      /* in which connections are made; one reference; NULL: empty */
+    coil_tls_context *tls;      /* one reference; NULL: connections in the clear */
+    coil_tls_options tls_options;
     int backlog;
     bool serving, closed;
     struct coil__wait *forever; /* the task in coil_server_serve_forever */

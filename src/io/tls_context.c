@@ -481,7 +481,7 @@ static bool set_peer(coil_tls_context *context, SSL *ssl, const char *name)
     if (is_address(name))
         return !context->check_hostname ||
                X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-    if (SSL_set_tlsext_host_name(ssl, name) != 1)
+    if (SSL_set_tlsext_host_name(ssl, (char *)(uintptr_t)name) != 1)
         return false;
     if (!context->check_hostname)
         return true;

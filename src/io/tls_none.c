@@ -1,7 +1,6 @@
-/* The TLS calls of a build without OpenSSL. */
-#include <coil/tls.h>
-
+/* TLS in a build without OpenSSL. */
 #include "base/error.h"
+#include "io/tls_transport.h"
 
 static int unsupported(void)
 {
@@ -125,3 +124,31 @@ int coil_start_tls(coil_transport *transport, coil_tls_context *context,
     (void)transport_out;
     return unsupported();
 }
+
+int coil__tls_transport_begin(coil_tls_context *context, const coil_tls_options *options, int port,
+                              coil_loop *loop, const coil_protocol *protocol, void *self,
+                              coil_transport **transport_out, void **lower_self_out)
+{
+    (void)context;
+    (void)options;
+    (void)port;
+    (void)loop;
+    (void)protocol;
+    (void)self;
+    (void)transport_out;
+    (void)lower_self_out;
+    return unsupported();
+}
+
+void coil__tls_transport_undo(coil_transport *transport)
+{
+    (void)transport;
+}
+
+int coil__tls_check_server(const coil_tls_context *context)
+{
+    (void)context;
+    return unsupported();
+}
+
+const coil_protocol coil__tls_lower_protocol = { .size = sizeof(coil_protocol), .name = "TLS" };

@@ -867,3 +867,10 @@ int coil_start_tls(coil_transport *lower, coil_tls_context *context,
     coil__unref(&transport->object);
     return rc;
 }
+
+int coil__tls_check_server(const coil_tls_context *context)
+{
+    if (context->side != COIL_TLS_SERVER)
+        return coil__fail(COIL_EINVAL, "the TLS context of a server is a client's");
+    return 0;
+}

@@ -17,6 +17,9 @@ int coil__tls_transport_begin(coil_tls_context *context, const coil_tls_options 
 /* The lower transport could not be made: ends the TLS transport. self is the caller's again. */
 void coil__tls_transport_undo(coil_transport *transport);
 
+/* Whether a context is good for a server: 0, or COIL_EINVAL, COIL_ENOTSUP. */
+int coil__tls_check_server(const coil_tls_context *context);
+
 extern const coil_protocol coil__tls_lower_protocol;
 
 #endif

@@ -98,7 +98,7 @@ COIL_ASYNC(goes_wrong, (struct sink *, self))
     coil_datagram_options options = COIL_DATAGRAM_OPTIONS_INIT;
     EXPECT_INT(coil_create_datagram_endpoint(&protocol, self, &options, NULL), COIL_EINVAL);
     options.remote_host = "not numeric";
-    EXPECT_INT(coil_create_datagram_endpoint(&protocol, self, &options, NULL), COIL_EINVAL);
+    EXPECT_INT(coil_create_datagram_endpoint(&protocol, self, &options, NULL), COIL_EGAI_NONAME);
     EXPECT_INT(self->noter.destroyed, 2);
     sink_init(self);
 

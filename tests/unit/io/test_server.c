@@ -140,7 +140,7 @@ COIL_ASYNC0(connects_in_vain)
                -ECONNREFUSED);
     EXPECT(strstr(coil_error_message(coil_error_current(-ECONNREFUSED)), "127.0.0.1:") != NULL);
     EXPECT_INT(coil_create_connection(&noter_protocol, &self, "not numeric", port, NULL, NULL),
-               COIL_EINVAL);
+               COIL_EGAI_NONAME);
     EXPECT_INT(coil_create_connection(&noter_protocol, &self, "127.0.0.1", 65536, NULL, NULL),
                COIL_EINVAL);
     EXPECT_INT(coil_create_unix_connection(&noter_protocol, &self, "/nowhere/at/all", NULL, NULL),
