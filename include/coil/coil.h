@@ -46,5 +46,6 @@
 #include <coil/process.h>
 #include <coil/run.h>
 #include <coil/debug.h>
+#include <coil/inspect.h>
 
 #endif

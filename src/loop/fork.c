@@ -43,6 +43,7 @@ static void orphan(coil_loop *loop)
         loop->leave_code = COIL_EFORKED; /* as soon as the step that forked is over */
     loop->on_interrupt = NULL;
     coil__inbox_orphan(loop);
+    coil__inspect_loop_closed(loop); /* which locks nothing */
     coil__embed_close(loop);
     if (loop->backend) { /* not closed before */
         loop->backend->ops->abandon(loop->backend);

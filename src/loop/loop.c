@@ -348,6 +348,7 @@ coil_loop *coil_new_event_loop(void)
     loop->turns = loop->turns_left = COIL__TURNS_MAX;
     const char *debug = getenv("COIL_DEBUG");
     coil_set_debug(loop, debug && strcmp(debug, "1") == 0);
+    coil__inspect_loop_opened(loop);
     return loop;
 }
 
@@ -396,6 +397,7 @@ int coil_loop_close(coil_loop *loop)
     loop->shuffle = NULL;
     coil__overflow_thread_leave();
     coil__loop_exit(old);
+    coil__inspect_loop_closed(loop);
 
     coil__cache_fini(&loop->cache);
     coil__unref(&loop->object);

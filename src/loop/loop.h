@@ -92,6 +92,7 @@ struct coil_loop {
 
     /* Tasks. */
     struct coil__link tasks; /* not done yet, in order of creation */
+    uint16_t task_serial;    /* of the latest */
     struct coil__stack_pool stacks;
     size_t default_stack_bytes;
     coil_task_factory task_factory;
@@ -243,6 +244,12 @@ void coil__fork_unregister(coil_loop *loop);
 /* For processes that were made without fork's handlers: finds out whether the loop is a parent's, and if so
  * closes it. It makes a system call: not for every step. */
 void coil__fork_notice(const coil_loop *loop);
+
+/* ---- implemented by the trace layer ------------------------------------------------------------- */
+
+/* A loop begins, and ends: the debugger's view of the process has it in between. Any thread. */
+void coil__inspect_loop_opened(coil_loop *loop);
+void coil__inspect_loop_closed(coil_loop *loop);
 
 /* ---- handles ------------------------------------------------------------------------------------ */
 

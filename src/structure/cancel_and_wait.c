@@ -2,6 +2,7 @@
 #include <coil/wait.h>
 
 #include "base/error.h"
+#include "structure/waiters.h"
 #include "tasks/task.h"
 
 struct ending {
@@ -14,6 +15,10 @@ static void wake(struct coil__waiter *waiter, coil_future *future)
     (void)future;
     coil__wait_over(&COIL__CONTAINER(waiter, struct ending, waiter)->wait);
 }
+
+const struct coil__waiter_kind coil__waiter_cancel_and_wait = {
+    wake, COIL__AWAITS, 1, { COIL__FROM_WAITER(struct ending, waiter, wait.task) }
+};
 
 static bool stop_waiting(struct coil__wait *wait)
 {

@@ -11,6 +11,7 @@
 #include "base/value.h"
 #include "structure/distinct.h"
 #include "structure/ensure.h"
+#include "structure/waiters.h"
 #include "tasks/reason.h"
 #include "tasks/task.h"
 
@@ -195,6 +196,10 @@ static void queue_child_is_done(struct coil__waiter *waiter, coil_future *future
         child->future = coil_ref(future);
     coil__loop_push(future->loop, &child->ready);
 }
+
+const struct coil__waiter_kind coil__waiter_gather = {
+    queue_child_is_done, COIL__AWAITS, 1, { COIL__FROM_WAITER(struct child, waiter, gathering) }
+};
 
 /* ---- cancelling --------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "structure/timeout.h"
+#include "structure/waiters.h"
 #include "tasks/reason.h"
 
 struct child {
@@ -116,6 +117,13 @@ static void queue_child_is_done(struct coil__waiter *waiter, coil_future *future
     struct child *child = COIL__CONTAINER(waiter, struct child, waiter);
     coil__loop_push(future->loop, &child->ready);
 }
+
+const struct coil__waiter_kind coil__waiter_group = {
+    queue_child_is_done,
+    COIL__AWAITS_AT_EXIT,
+    2,
+    { COIL__FROM_WAITER(struct child, waiter, group), offsetof(struct coil__group, owner) }
+};
 
 /* Why a group takes no task now: 0, or a code. */
 static int check_open(const coil_task_group *tg)

@@ -40,6 +40,14 @@ static void wake_first(coil_lock *lock)
         (void)coil__parked_wake(first);
 }
 
+/* Who holds it is kept for those who look for deadlocks: neither a release nor the task's end takes it back. */
+static inline void take(coil_lock *lock, const struct coil__task *task)
+{
+    lock->coil__locked = true;
+    lock->coil__holder = task;
+    lock->coil__holder_serial = task ? task->future.object.spare : 0;
+}
+
 struct contender {
     struct coil__parked place;
     coil_lock *lock;
@@ -52,7 +60,7 @@ static int rest_of_acquire(struct coil__wait *wait, int rc)
     coil_lock *lock = self->lock;
     rc = coil__parked_over(&self->place, rc);
     if (rc == 0)
-        lock->coil__locked = true;
+        take(lock, wait->task);
     else if (rc == COIL_ECANCELED && !lock->coil__locked)
         wake_first(lock);
     return rc;
@@ -72,7 +80,7 @@ int coil_lock_acquire(coil_lock *lock)
 {
     if (lock->coil__locked || !nobody_waits(lock))
         return acquire_in_turn(lock);
-    lock->coil__locked = true;
+    take(lock, coil__thread.task);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "structure/ensure.h"
+#include "structure/waiters.h"
 #include "tasks/task.h"
 
 struct shield {
@@ -76,6 +77,10 @@ static void queue_inner_is_done(struct coil__waiter *waiter, coil_future *inner)
     coil__loop_push(inner->loop,
                     &COIL__CONTAINER(waiter, struct shield, inner_waiter)->inner_ready);
 }
+
+const struct coil__waiter_kind coil__waiter_shield = {
+    queue_inner_is_done, COIL__AWAITS, 0, { COIL__FROM_WAITER(struct shield, inner_waiter, future) }
+};
 
 static void let_go(struct shield *shield)
 {

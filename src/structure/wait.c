@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "structure/distinct.h"
+#include "structure/waiters.h"
 #include "tasks/task.h"
 
 struct watched {
@@ -69,6 +70,14 @@ static void queue_is_done(struct coil__waiter *waiter, coil_future *future)
     self->waiting->refs++;
     coil__loop_push(future->loop, &self->ready);
 }
+
+const struct coil__waiter_kind coil__waiter_wait = {
+    queue_is_done,
+    COIL__AWAITS_SOME,
+    3,
+    { COIL__FROM_WAITER(struct watched, waiter, waiting), offsetof(struct waiting, wait),
+      offsetof(struct coil__wait, task) }
+};
 
 static void run_time_is_up(struct coil__ready *ready)
 {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "structure/ensure.h"
 #include "structure/timeout.h"
+#include "structure/waiters.h"
 #include "tasks/task.h"
 
 /* ---- without any time --------------------------------------------------------------------------- */
@@ -28,6 +29,10 @@ static void queue_has_ended(struct coil__waiter *waiter, coil_future *future)
 {
     coil__loop_push(future->loop, &COIL__CONTAINER(waiter, struct ending, waiter)->ready);
 }
+
+const struct coil__waiter_kind coil__waiter_wait_for = {
+    queue_has_ended, COIL__AWAITS, 1, { COIL__FROM_WAITER(struct ending, waiter, wait.task) }
+};
 
 static bool stop_waiting(struct coil__wait *wait)
 {

@@ -49,6 +49,10 @@ static void wake_task(struct coil__waiter *waiter, coil_future *future)
     coil__task_push(COIL__CONTAINER(waiter, struct future_wait, waiter)->wait.task);
 }
 
+const struct coil__waiter_kind coil__waiter_await = {
+    wake_task, COIL__AWAITS, 1, { COIL__FROM_WAITER(struct future_wait, waiter, wait.task) }
+};
+
 static bool detach_from_future(struct coil__wait *wait)
 {
     struct future_wait *self = COIL__CONTAINER(wait, struct future_wait, wait);

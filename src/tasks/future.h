@@ -54,6 +54,27 @@ struct coil__waiter {
     void (*wake)(struct coil__waiter *self, coil_future *future);
 };
 
+/* Who looks from outside (trace/inspect.h) finds the way from a waiter to the future, or task, that waits:
+ * `steps` pointers to follow, the first one so many bytes from the waiter, each further one from where the
+ * one before led to; and the future itself lies at the last offset. A NULL on the way: nobody waits. */
+enum coil__awaits {
+    COIL__AWAITS,         /* goes on when the future is done, and not before */
+    COIL__AWAITS_AT_EXIT, /* the same, once it waits in "task group" */
+    COIL__AWAITS_SOME,    /* perhaps sooner */
+};
+
+struct coil__waiter_kind {
+    void (*wake)(struct coil__waiter *self, coil_future *future); /* of all waiters of this kind */
+    int32_t awaits;                                               /* enum coil__awaits */
+    int32_t steps;
+    int32_t path[4];
+};
+
+#define COIL__FROM_WAITER(type, waiter, member)                                                    \
+    ((int32_t)offsetof(type, member) - (int32_t)offsetof(type, waiter))
+
+extern const struct coil__waiter_kind coil__waiter_await;
+
 extern const struct coil__type coil__future_type;
 
 /* Debug mode: notes where a future was made, in a word behind the object. */

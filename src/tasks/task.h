@@ -166,7 +166,7 @@ struct coil__return {
 };
 
 struct coil__task {
-    coil_future future;
+    coil_future future; /* object.spare: a serial, for telling it from others at its address */
     struct coil__ready ready; /* .run is NULL */
     union {
         void *sp;                     /* while suspended; NULL before the first step */
