@@ -8,8 +8,8 @@
 #include <coil/coil.h>
 
 enum {
-    CHILDREN = 1000,
-    ROUNDS = 7,
+    CHILDREN = 50,
+    ROUNDS = 60,
 };
 
 static char *const program[] = { (char[]){ "/bin/true" }, NULL };

@@ -6,8 +6,8 @@
  * handler is left that could run. posix_spawn does the same, but knows neither a working directory nor
  * process groups everywhere, and gives no pidfd.
  *
- * If something fails, what and why comes back through a pipe, which exec closes. The shared memory would do,
- * too, if it were always shared: emulators and valgrind make a copy. */
+ * If something fails, what and why stands in the shared memory. Emulators and valgrind make a copy instead,
+ * and do not wait: there it comes back through a pipe, which exec closes. */
 #include "io/spawn.h"
 
 #include <errno.h>
@@ -54,6 +54,8 @@ struct start {
     const struct coil__spawn *spawn;
     char *candidate; /* room for any directory of the path, and the program */
     int report_fd;   /* the child's end of the pipe */
+    bool shared; /* set by a child that shares our memory; then the next is all there is to know */
+    struct failure failure;
 };
 
 /* ---- in the child ---------------------------------------------------------------------------------- */
@@ -164,9 +166,10 @@ static IN_CHILD struct failure become(const struct start *start)
 
 static IN_CHILD int in_child(void *arg)
 {
-    const struct start *start = arg;
-    struct failure failure = become(start);
-    (void)syscall(SYS_write, start->report_fd, &failure, sizeof failure);
+    struct start *start = arg;
+    start->shared = true;
+    start->failure = become(start);
+    (void)syscall(SYS_write, start->report_fd, &start->failure, sizeof start->failure);
     (void)syscall(SYS_exit_group, 127);
     return 127;
 }
@@ -252,18 +255,17 @@ static int start_and_hear(struct start *start, int hear_fd, pid_t *pid_out, int 
     (void)close(start->report_fd);
     if (pid < 0)
         return coil__fail(pid, "a process for '%s'", start->spawn->program);
-    struct failure failure;
-    ssize_t got;
-    do {
-        got = read(hear_fd, &failure, sizeof failure);
-    } while (got < 0 && errno == EINTR);
+    /* A child that shares our memory has run to its end, or to its exec. */
+    while (!start->shared && read(hear_fd, &start->failure, sizeof start->failure) < 0 &&
+           errno == EINTR)
+        continue;
     *pid_out = pid;
-    if (got != (ssize_t)sizeof failure)
+    if (start->failure.error == 0)
         return 0; /* exec has closed the pipe */
     reap_failed(pid);
     if (*pidfd_out >= 0)
         (void)close(*pidfd_out);
-    return explain(start->spawn, failure);
+    return explain(start->spawn, start->failure);
 }
 
 int coil__spawn(const struct coil__spawn *spawn, pid_t *pid_out, int *pidfd_out)
