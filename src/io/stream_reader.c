@@ -161,8 +161,11 @@ static int get_more(coil_stream_reader *reader, const char *operation)
 static int begin(coil_stream_reader *reader)
 {
     (void)coil__buffer_unread(&reader->buffer);
-    reader->partial = NULL;
-    reader->partial_bytes = reader->overrun = 0;
+    if (COIL_UNLIKELY(reader->told)) {
+        reader->told = false;
+        reader->partial = NULL;
+        reader->partial_bytes = reader->overrun = 0;
+    }
     return COIL_UNLIKELY(reader->code < 0) ? give_error(reader) : 0;
 }
 
@@ -226,6 +229,7 @@ ssize_t coil_stream_read(coil_stream_reader *reader, void *buffer, size_t bytes)
 /* The end came too early: what there is, is read all the same. */
 static int fail_incomplete(coil_stream_reader *reader, char *partial, size_t bytes)
 {
+    reader->told = true;
     reader->partial = partial;
     reader->partial_bytes = bytes;
     int rc = coil__fail(COIL_EINCOMPLETE, "the stream ended after %zu bytes", bytes);
@@ -318,6 +322,7 @@ int coil_stream_skip(coil_stream_reader *reader, size_t bytes)
 
 static int fail_overrun(coil_stream_reader *reader, size_t surely)
 {
+    reader->told = true;
     reader->overrun = surely;
     int rc = coil__fail(COIL_EOVERRUN, "more than the limit of %zu bytes", reader->limit);
     coil_error_set_detail(coil_error_current(rc), (int64_t)surely);
@@ -353,12 +358,13 @@ struct search {
     size_t count;
     size_t shortest, longest;
     size_t seen;
+    size_t surely;           /* how much is free of separators, when it is too long */
     size_t match, match_end; /* of what was found, from the first unread byte on */
 };
 
 static bool search_init(struct search *search, const struct iovec *separators, size_t count)
 {
-    *search = (struct search){ separators, count, SIZE_MAX, 0, 0, 0, 0 };
+    *search = (struct search){ separators, count, SIZE_MAX, 0, 0, 0, 0, 0 };
     for (size_t i = 0; i < count; i++) {
         size_t bytes = separators[i].iov_len;
         if (bytes < search->shortest)
@@ -419,7 +425,7 @@ static bool search_data(struct search *search, const char *data, size_t bytes)
 enum found {
     FOUND,
     ENDED,   /* the end came first */
-    TOO_LONG /* reader->overrun says how much is free of separators */
+    TOO_LONG /* search->surely says how much is free of separators */
 };
 
 /* Waits for a separator: what came of it (enum found), or a failure's code, and the reader may be gone. */
@@ -430,10 +436,10 @@ static int wait_for_separator(coil_stream_reader *reader, struct search *search,
         struct coil__buffer *buffer = &reader->buffer;
         if (unread(reader) > 0 &&
             search_data(search, buffer->memory + buffer->start, unread(reader))) {
-            reader->overrun = search->match;
+            search->surely = search->match;
             return search->match > reader->limit ? TOO_LONG : FOUND;
         }
-        reader->overrun = search->seen;
+        search->surely = search->seen;
         if (search->seen > reader->limit)
             return TOO_LONG;
         if (reader->eof)
@@ -445,13 +451,11 @@ static int wait_for_separator(coil_stream_reader *reader, struct search *search,
 }
 
 /* A line that is too long is dropped: all of it if its end is there, else what has come. */
-static int drop_line(coil_stream_reader *reader)
+static int drop_line(coil_stream_reader *reader, size_t length)
 {
     struct coil__buffer *buffer = &reader->buffer;
-    size_t length = reader->overrun;
     bool ended = length < unread(reader) && buffer->memory[buffer->start + length] == '\n';
     buffer->start += ended ? length + 1 : unread(reader);
-    reader->overrun = 0;
     has_read(reader);
     return coil__fail(COIL_EINVAL, "a line of more than %zu bytes", reader->limit);
 }
@@ -468,10 +472,9 @@ ssize_t coil_stream_readline(coil_stream_reader *reader, char **line_out)
     if (COIL_UNLIKELY(rc < 0))
         return rc;
     if (COIL_UNLIKELY(rc == TOO_LONG))
-        return drop_line(reader);
+        return drop_line(reader, search.surely);
     if (rc == ENDED)
         search.match_end = unread(reader);
-    reader->overrun = 0;
     *line_out = lend(reader, search.match_end);
     return (ssize_t)search.match_end;
 }
@@ -489,8 +492,7 @@ ssize_t coil_stream_readuntil_any(coil_stream_reader *reader, const struct iovec
     if (COIL_UNLIKELY(rc < 0))
         return rc;
     if (COIL_UNLIKELY(rc == TOO_LONG))
-        return fail_overrun(reader, reader->overrun);
-    reader->overrun = 0;
+        return fail_overrun(reader, search.surely);
     if (COIL_UNLIKELY(rc == ENDED)) {
         size_t bytes = unread(reader);
         return fail_incomplete(reader, lend(reader, bytes), bytes);

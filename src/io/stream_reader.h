@@ -10,18 +10,20 @@
 struct coil__reader_wait;
 
 struct coil_stream_reader {
+    /* What every read touches comes first: with many connections each line of it is a miss. */
     struct coil__object object;
-    coil_loop *loop; /* one reference */
-    size_t limit;
-    struct coil__buffer buffer;
-    coil_transport *transport;         /* to read from, lent; NULL: none, or not any more */
-    coil_stream_writer *writer;        /* that lends it; NULL: none, or not any more */
     struct coil__reader_wait *waiting; /* of the one task that may wait, in its frame */
-    coil_error *error;                 /* of `code`; one reference */
+    coil_transport *transport;         /* to read from, lent; NULL: none, or not any more */
     int code;                          /* every read fails with it; 0: none */
     bool eof;
     bool pulls;  /* the transport is asked for bytes; else it feeds them */
     bool paused; /* the transport, by us: it has fed more than twice the limit */
+    bool told;   /* partial or overrun below are set */
+    struct coil__buffer buffer;
+    coil_loop *loop; /* one reference */
+    size_t limit;
+    coil_stream_writer *writer; /* that lends the transport; NULL: none, or not any more */
+    coil_error *error;          /* of `code`; one reference */
     /* After COIL_EINCOMPLETE and COIL_EOVERRUN, until the next call. */
     char *partial;
     size_t partial_bytes, overrun;
