@@ -43,8 +43,8 @@ struct coil__waitlist {
 typedef struct coil_lock {
     struct coil__waitlist coil__waiting;
     bool coil__locked;
-    unsigned short coil__holder_serial; /* tells the holder from a later task at its address */
-    const void *coil__holder;           /* who took it last; NULL: no task. For debugging only */
+    unsigned coil__holder_serial; /* tells the holder from a later task at its address */
+    const void *coil__holder;     /* who took it last; NULL: no task. For debugging only */
 } coil_lock;
 #define COIL_LOCK_INIT                                                                             \
     {                                                                                              \

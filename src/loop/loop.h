@@ -92,7 +92,7 @@ struct coil_loop {
 
     /* Tasks. */
     struct coil__link tasks; /* not done yet, in order of creation */
-    uint16_t task_serial;    /* of the latest */
+    uint32_t task_serial;    /* of the latest */
     struct coil__stack_pool stacks;
     size_t default_stack_bytes;
     coil_task_factory task_factory;

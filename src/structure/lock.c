@@ -45,7 +45,7 @@ static inline void take(coil_lock *lock, const struct coil__task *task)
 {
     lock->coil__locked = true;
     lock->coil__holder = task;
-    lock->coil__holder_serial = task ? task->future.object.spare : 0;
+    lock->coil__holder_serial = task ? task->serial : 0;
 }
 
 struct contender {

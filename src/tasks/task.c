@@ -71,7 +71,7 @@ static struct coil__task *task_alloc(coil_loop *loop, const coil_task_options *o
         goto no_memory;
 
     coil__future_init(&task->future, &coil__task_type, loop);
-    task->future.object.spare = ++loop->task_serial;
+    task->serial = ++loop->task_serial;
     /* Field by field: a memset of this size starts too slowly for something made this often. */
     task->ready.run = NULL;
     task->sp = NULL;

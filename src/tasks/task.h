@@ -166,7 +166,7 @@ struct coil__return {
 };
 
 struct coil__task {
-    coil_future future; /* object.spare: a serial, for telling it from others at its address */
+    coil_future future;
     struct coil__ready ready; /* .run is NULL */
     union {
         void *sp;                     /* while suspended; NULL before the first step */
@@ -186,6 +186,7 @@ struct coil__task {
     struct coil__reason *reason; /* of the latest cancellation; NULL: there was none */
     struct coil__group *home;    /* the group it belongs to, whose scopes hold for it; NULL: none */
     bool patient;                /* its wait must be waited to the end, also in a cancelled scope */
+    uint32_t serial;             /* in its loop: tells it from others at its address */
     struct coil__link all;       /* in loop->tasks until done */
     char *name;                  /* NULL: made of the id when asked for */
 };

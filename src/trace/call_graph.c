@@ -57,7 +57,7 @@ static void name_holder(struct coil__memory *memory, const coil_loop *loop,
          link = link->next) {
         struct coil__seen_task holder;
         const struct coil__task *task = COIL__CONTAINER(link, struct coil__task, all);
-        if (task != at(waiter->holder) || task->future.object.spare != waiter->holder_serial)
+        if (task != at(waiter->holder) || task->serial != waiter->holder_serial)
             continue;
         if (coil__see_task(memory, waiter->holder, &holder))
             snprintf(text, room, "%s", holder.name);

@@ -46,7 +46,7 @@ enum {
     X(ready_run, struct coil__ready, run)                                                          \
     X(future_type, struct coil_future, object.type)                                                \
     X(future_state, struct coil_future, object.state)                                              \
-    X(future_serial, struct coil_future, object.spare)                                             \
+    X(task_serial, struct coil__task, serial)                                                      \
     X(future_waiters, struct coil_future, waiters)                                                 \
     X(task_all, struct coil__task, all)                                                            \
     X(task_ready, struct coil__task, ready)                                                        \
@@ -155,7 +155,7 @@ struct coil__seen_frame {
 
 struct coil__seen_task {
     uint64_t address;
-    uint16_t serial;
+    uint32_t serial;
     uint8_t state; /* enum coil__seen_state */
     char name[COIL__SEEN_NAME];
     size_t first_frame, frame_count; /* innermost first */
@@ -171,7 +171,7 @@ struct coil__seen_task {
     int64_t count, limit; /* of a semaphore: free slots; of a queue: items, room or 0 */
     bool held;
     uint64_t holder; /* of a lock: who took it; 0: not known */
-    uint16_t holder_serial;
+    uint32_t holder_serial;
 
     /* In a view: what awaits what, as indices. */
     size_t first_edge, edge_count; /* to those it awaits */

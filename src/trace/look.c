@@ -80,14 +80,12 @@ static bool see_name(struct coil__memory *memory, struct coil__seen_task *task)
 
 static bool see_lock(struct coil__memory *memory, struct coil__seen_task *task)
 {
-    unsigned short serial;
     uint8_t locked;
     if (!GET(memory, task->thing_at, lock_locked, &locked) ||
         !GET_POINTER(memory, task->thing_at, lock_holder, &task->holder) ||
-        !GET(memory, task->thing_at, lock_holder_serial, &serial))
+        !GET(memory, task->thing_at, lock_holder_serial, &task->holder_serial))
         return false;
     task->held = locked != 0;
-    task->holder_serial = serial;
     return true;
 }
 
@@ -170,7 +168,7 @@ bool coil__see_task(struct coil__memory *memory, uint64_t address, struct coil__
     task->fd = -1;
     if (!GET_POINTER(memory, address, future_type, &type) ||
         type != (uintptr_t)memory->layout->task_type ||
-        !GET(memory, address, future_serial, &task->serial) || !see_name(memory, task) ||
+        !GET(memory, address, task_serial, &task->serial) || !see_name(memory, task) ||
         !GET(memory, address, task_flags, &flags) ||
         !GET_POINTER(memory, address, task_waiting, &task->wait))
         return false;

@@ -314,6 +314,8 @@ COIL_ASYNC0(dines)
     COIL_TRY(coil_sleep(0.5));
     EXPECT_INT(coil_find_deadlock(NULL, NULL, 0), 0);
     COIL_TRY(coil_sleep(1));
+    coil_future *all = coil_gather_future(NULL, (coil_future *const *)diners, 3,
+                                          COIL_GATHER_COLLECT);
     coil_task *circle[3] = { NULL };
     EXPECT_INT(coil_find_deadlock(NULL, circle, 3), 3);
     for (int i = 0; i < 3; i++)
@@ -321,6 +323,7 @@ COIL_ASYNC0(dines)
     expect_text(tasks_text(), "Deadlock: plato waits for kant, which waits for hume, which waits "
                               "for plato\n");
     end(bystander);
+    coil_unref(all);
     end(diners[0]);
     EXPECT_INT(coil_find_deadlock(NULL, circle, 3), 0);
     for (int i = 1; i < 3; i++) {
