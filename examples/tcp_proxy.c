@@ -1,7 +1,7 @@
 /* A TCP proxy: passes bytes on both ways, and the end of each way when it comes. A connection on which nothing has
  * moved for a minute is closed.
  *
- *     tcp_proxy LISTEN_PORT PORT [HOST]       to PORT of HOST, a numeric address, or of this machine
+ *     tcp_proxy LISTEN_PORT PORT [HOST]       to PORT of HOST, or of this machine
  *     tcp_proxy --self                        talks through itself once, and ends
  *
  * Tests run it with: --self

@@ -185,7 +185,7 @@ TEST(run_that_ends_ends_the_handlers)
 COIL_ASYNC0(starts_what_cannot_be)
 {
     coil_server *server = NULL;
-    EXPECT_INT(coil_start_server(forgets, NULL, "no address", 0, NULL, &server), COIL_EINVAL);
+    EXPECT_INT(coil_start_server(forgets, NULL, "127.0.0.1", 70000, NULL, &server), COIL_EINVAL);
     EXPECT_INT(coil_start_server_sock(forgets, NULL, -1, NULL, &server), -EBADF);
     EXPECT_INT(coil_start_unix_server(forgets, NULL, "/no/such/folder/socket", NULL, &server),
                -ENOENT);
