@@ -5,6 +5,9 @@ install(DIRECTORY include/coil DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILES_MATCHING PATTERN "*.h" PATTERN "*.def"
 )
 install(TARGETS coil coil_static EXPORT coilTargets)
+if(TARGET coil_command)
+    install(TARGETS coil_command)
+endif()
 
 set(coil_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/coil)
 install(EXPORT coilTargets NAMESPACE coil:: DESTINATION ${coil_package_dir})

@@ -161,6 +161,7 @@ struct coil__seen_task {
     size_t first_frame, frame_count; /* innermost first */
 
     /* WAITING */
+    bool unreadable; /* and nothing is known of what for */
     coil_wait_kind kind;
     char operation[24];
     double when;

@@ -172,8 +172,15 @@ bool coil__see_task(struct coil__memory *memory, uint64_t address, struct coil__
         !GET(memory, address, task_flags, &flags) ||
         !GET_POINTER(memory, address, task_waiting, &task->wait))
         return false;
+    if (task->wait && !see_wait(memory, task)) {
+        task->state = COIL__SEEN_WAITING;
+        task->kind = COIL_WAIT_OTHER;
+        task->thing = COIL__THING_NONE;
+        task->operation[0] = 0;
+        task->unreadable = true;
+    }
     if (task->wait)
-        return see_wait(memory, task);
+        return true;
     task->state = flags & COIL__TASK_STARTED ? COIL__SEEN_RUNNING : COIL__SEEN_CREATED;
     return true;
 }

@@ -58,6 +58,7 @@ static int add_task(struct coil__view *view, struct coil__memory *memory, uint64
         view->torn = true;
         return 0;
     }
+    view->torn |= task->unreadable;
     view->task_count++;
     return add_frames(view, memory, task);
 }

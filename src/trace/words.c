@@ -64,7 +64,8 @@ static void print_thing(FILE *file, const struct coil__seen_task *task, const ch
         fprintf(file, "semaphore 0x%" PRIx64 ", %" PRId64 " free", task->thing_at, task->count);
         break;
     case COIL__THING_NONE:
-        fprintf(file, "%s%s%s", task->operation, whom[0] ? " of " : "", whom);
+        fprintf(file, "%s%s%s", task->unreadable ? "(cannot be read)" : task->operation,
+                whom[0] ? " of " : "", whom);
         break;
     default:
         fprintf(file, "%s 0x%" PRIx64, names[task->thing], task->thing_at);
@@ -117,6 +118,10 @@ static void append(char *text, size_t room, const char *more)
 void coil__view_whom(const struct coil__view *view, const struct coil__seen_task *task, char *text,
                      size_t room)
 {
+    if (task->edge_count == 0) {
+        text[0] = 0;
+        return;
+    }
     const struct coil__seen_edge *edges = view->edges + task->first_edge;
     char more[32];
     size_t count = 0, said = 0;
