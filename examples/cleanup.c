@@ -49,6 +49,8 @@ COIL_ASYNC0(amain)
     coil_cancel_scope_cancel(&scope, "the house closes");
     if (rc == 0)
         rc = coil_await(task, NULL);
+    else /* we are cancelled ourselves: the session ends before us all the same */
+        (void)coil_cancel_and_wait(task, NULL);
     coil_unref(task);
     return rc;
 }
