@@ -2,7 +2,6 @@
  *
  * Why: Supervisors decide by the exit code, and a signal is not an exit status. */
 #include <signal.h>
-#include <unistd.h>
 
 #include "kit/kit.h"
 
@@ -13,9 +12,8 @@ COIL_ASYNC(started, (const char *, script), (coil_process **, child_out))
     options.in = options.out = COIL_PIPE;
     coil_process *child = coil_create_subprocess_exec(COIL_ARGS("sh", "-c", script), &options);
     COIL_TRY(child ? 0 : coil_error_last());
-    char line[16];
-    COIL_TRY(coil_wait_readable(coil_process_fd(child, 1)));
-    if (read(coil_process_fd(child, 1), line, sizeof line) != 6)
+    char *line;
+    if (coil_stream_readline(coil_process_stdout(child), &line) != 6)
         return boom("not ready");
     *child_out = child;
     return 0;

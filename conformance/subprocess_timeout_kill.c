@@ -36,7 +36,8 @@ COIL_ASYNC0(amain)
     options.in = options.out = COIL_PIPE;
     child = coil_create_subprocess_exec(COIL_ARGS("cat"), &options);
     COIL_TRY(child ? 0 : coil_error_last());
-    rc = COIL_TIMEOUT(0.05, coil_wait_readable(coil_process_fd(child, 1)));
+    char byte;
+    rc = COIL_TIMEOUT(0.05, (int)coil_stream_read(coil_process_stdout(child), &byte, 1));
     if (rc == COIL_ETIMEDOUT)
         say("reading", kind(rc), "code", code_of(child));
     coil_output out, err;

@@ -664,7 +664,8 @@ static bool print_warning(const coil_report *report)
         say("WARN NEVER_AWAITED", report->name, report->place ? "origin=true" : "origin=false");
     else if (report->event == COIL_EVENT_UNCLOSED_LOOP)
         say("WARN UNCLOSED_LOOP");
-    else if (report->event == COIL_EVENT_UNCLOSED_TRANSPORT)
+    else if (report->event == COIL_EVENT_UNCLOSED_TRANSPORT ||
+             report->event == COIL_EVENT_UNCLOSED_PROCESS)
         say("WARN UNCLOSED_TRANSPORT");
     else
         return false;

@@ -343,6 +343,7 @@ typedef enum coil_event_kind {
     COIL_EVENT_PROTOCOL_FAILED,        /* a protocol's function, `name`, returned a negative code */
     COIL_EVENT_WRITE_AFTER_LOSS,       /* writing goes on although the connection is lost */
     COIL_EVENT_UNCLOSED_TRANSPORT, /* a transport or server was left open when its loop was closed */
+    COIL_EVENT_UNCLOSED_PROCESS,   /* a process was released while it ran, with open streams */
     COIL_EVENT_ACCEPT_FAILED,      /* no connection could be accepted; tried again in a second */
     COIL_EVENT_CLIENT_FAILED,      /* the handler of a connection failed (coil_start_server) */
     COIL_EVENT_EXECUTOR_STUCK, /* the limit of shutdown_default_executor expired before its threads ended */

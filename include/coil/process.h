@@ -40,6 +40,7 @@
 
 #include <sys/types.h>
 #include <coil/base.h>
+#include <coil/stream.h>
 
 COIL_BEGIN_DECLS
 
@@ -63,11 +64,12 @@ typedef struct coil_process_options {
     bool new_group;   /* in a process group of its own: Ctrl-C does not reach it */
     bool set_umask;
     mode_t umask; /* if set_umask */
+    size_t limit; /* of its streams' readers, see coil_stream_reader_new; 0: COIL_STREAM_LIMIT */
 } coil_process_options;
 #define COIL_PROCESS_OPTIONS_INIT                                                                  \
     {                                                                                              \
         sizeof(coil_process_options), COIL_INHERIT, COIL_INHERIT, COIL_INHERIT, NULL, NULL, NULL,  \
-            NULL, 0, false, false, false, 0                                                        \
+            NULL, 0, false, false, false, 0, 0                                                     \
     }
 
 /* An argument list, ended as it must be: COIL_ARGS("ls", "-l"). */
@@ -136,21 +138,52 @@ COIL_API bool coil_process_returncode(const coil_process *process,
                                       COIL_NULLABLE int *returncode_out);
 
 /**
- * Our end of a pipe to the child: non-blocking, for coil_wait_readable and read(2), or coil_wait_writable and
- * write(2). It stays the process's.
+ * The child's input, output and errors as streams, where they are pipes. A stream is made when it is asked for the
+ * first time; from then on it has the descriptor, and coil_process_fd gives -1. The output is read as far as the
+ * limit allows even if nobody waits; beyond it the child has to wait.
  *
- * @param which  0 (what we write), 1 or 2 (what we read)
+ *     coil_stream_writer *in = coil_process_stdin(process);
+ *     coil_stream_reader *out = coil_process_stdout(process);
+ *     COIL_TRY(coil_stream_write(in, "one\n", 4));
+ *     COIL_TRY(coil_stream_readline(out, &line));
  *
- * Returns   the descriptor; -1 if there is no such pipe, or it is closed
+ * The end of the input is told by coil_stream_close. Whether the child reads it all is its business: when it is gone,
+ * writing fails with -EPIPE or -ECONNRESET, and no signal comes.
+ *
+ * Streams are closed when the last reference of the process goes, which is reported (COIL_EVENT_UNCLOSED_PROCESS) if
+ * the child still runs. What was written before is sent all the same.
+ *
+ * Returns   the stream, lent until the process goes; the same each time; coil_ref to keep the object, which is
+ *           closed then. NULL, and coil_error_last is
+ *           COIL_EINVAL    it is no pipe
+ *           COIL_ECLOSED   it was closed, by coil_process_close_fd or by communicate; or the loop is
+ *           COIL_ERUNTIME  a task communicates with the process
+ *           COIL_ENOMEM, -ENOSPC
  * Suspends  never
  * Thread    the loop's
  * Python    Process.stdin, Process.stdout, Process.stderr
  * Since     0.1
  */
+COIL_API COIL_NULLABLE coil_stream_writer *coil_process_stdin(coil_process *process);
+COIL_API COIL_NULLABLE coil_stream_reader *coil_process_stdout(coil_process *process);
+COIL_API COIL_NULLABLE coil_stream_reader *coil_process_stderr(coil_process *process);
+
+/**
+ * Our end of a pipe to the child: non-blocking, for coil_wait_readable and read(2), or coil_wait_writable and
+ * write(2). It stays the process's.
+ *
+ * @param which  0 (what we write), 1 or 2 (what we read)
+ *
+ * Returns   the descriptor; -1 if there is no such pipe, or it is closed, or a stream's
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none; as Popen.stdin.fileno()
+ * Since     0.1
+ */
 COIL_API int coil_process_fd(const coil_process *process, int which);
 
 /**
- * Closes our end of a pipe: the child's input ends, or its output goes nowhere. Twice is fine.
+ * Closes our end of a pipe, or its stream: the child's input ends, or its output goes nowhere. Twice is fine.
  *
  * @param which  0, 1 or 2
  *
@@ -216,7 +249,8 @@ typedef struct coil_communicate_options {
 
 /**
  * Feeds the child's input and closes it, reads its output and errors to the end, all at the same time, and
- * waits for it. A child that does not read its input is no error.
+ * waits for it. A child that does not read its input is no error. Where a stream was asked for it goes through the
+ * streams: what was written to them comes before the input, and what was read from them is not in the output.
  *
  * @param input    borrowed until the call returns; NULL: nothing is written
  * @param out      NULL, or receives what it wrote to 1: lent until the process goes, or the next call

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "base/error.h"
 #include "io/creation.h"
+#include "io/pipe_transport.h"
 #include "io/sigpipe.h"
 #include "io/socket_transport.h"
 
@@ -173,6 +174,19 @@ static int begin(coil_loop *loop, const coil_protocol *protocol, void *self, int
     }
     *transport_out = transport;
     return 0;
+}
+
+int coil__pipe_transport_begin(coil_loop *loop, const coil_protocol *protocol, void *self, int fd,
+                               bool writing, coil_transport **transport_out)
+{
+    struct coil__socket_transport *transport;
+    mode_t mode;
+    int rc = check_pipe(fd, &mode);
+    if (rc == 0)
+        rc = begin(loop, protocol, self, fd, mode, writing, &transport);
+    if (rc == 0)
+        *transport_out = &transport->endpoint.base;
+    return rc;
 }
 
 static int connect_pipe(const char *call, const coil_protocol *protocol, void *arg, int fd,

@@ -1,47 +1,33 @@
 /* Children: waited for by their pidfds, fed and read through pipes.
  *
- *     coil_process, the user's  <------>  struct child, the loop's
+ *     coil_process, the user's  <------>  struct coil__child, the loop's
  *       what it ended with                  number and pidfd, until it is reaped
- *       struct pipe, three at most
+ *       struct coil__pipe, three at most
  *
  * Either may go before the other. The child stays in the loop's list until it has ended, so that none becomes
  * a zombie, whatever its starter does; the user's object stays as long as somebody wants to know.
  *
- * A pipe belongs to the backend while an operation of its is under way: it is allocated by itself, so that it
- * can outlive the process object until the kernel lets go of its buffer. */
-#include <coil/process.h>
+ * What moves through the pipes: communicate.c and process_stream.c. */
+#include "io/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <coil/sync.h>
-#include <coil/timeout.h>
 #include "base/error.h"
 #include "io/spawn.h"
 #include "tasks/task.h"
 
 enum {
-    FIRST_ROOM = 4096,
-    CHUNK_BYTES = 65536, /* written at a time: what a pipe holds */
-    ROUNDS_MAX = 16,     /* reads or writes in a row, before others have their turn */
     REAPER_STACK_BYTES = 64 * 1024,
     CALL_PIDFD_SEND_SIGNAL = 424, /* newer than some headers, as is the next */
     WAIT_BY_PIDFD = 3,
 };
 
-enum process_state {
-    RUNNING,
-    ENDED,
-    LOST,     /* somebody else has reaped it */
-    FORSAKEN, /* its loop was closed */
-};
-
-struct child {
+struct coil__child {
     struct coil__link link; /* in loop->children */
     coil_loop *loop;        /* borrowed: it closes before it goes */
     coil_process *process;  /* NULL: nobody wants to know */
@@ -52,34 +38,7 @@ struct child {
     struct note *note; /* what the thread and we share; NULL: no thread */
 };
 
-struct pipe {
-    coil_process *process; /* NULL: it is gone; whoever ends the operation frees the pipe */
-    int fd;                /* -1: closed */
-    bool writes;           /* the child's input */
-    bool over;             /* it has come to its end */
-    int error;             /* what stopped the call that is under way */
-    struct coil__op op;
-    char *data; /* what was read; or the chunk that is being written */
-    size_t length, room;
-};
-
-struct coil_process {
-    struct coil__object object; /* .state: enum process_state */
-    coil_loop *loop;            /* one reference */
-    struct child *child;        /* NULL once it is no longer RUNNING */
-    pid_t pid;
-    int returncode;
-    coil_event ended;
-    struct pipe *pipes[3]; /* NULL: none */
-
-    /* communicate */
-    bool communicating;
-    coil_event progress;
-    const char *input; /* borrowed while it goes on */
-    size_t input_bytes, fed, limit;
-};
-
-static void close_descriptor(coil_loop *loop, int fd)
+void coil__process_close_descriptor(coil_loop *loop, int fd)
 {
     if (fd < 0)
         return;
@@ -105,33 +64,36 @@ static int wait_for(pid_t pid, int pidfd, siginfo_t *info, int how)
     return rc;
 }
 
-static void end_process(coil_process *process, enum process_state state, int returncode)
+static void end_process(coil_process *process, enum coil__process_state state, int returncode)
 {
     process->object.state = (uint8_t)state;
     process->returncode = returncode;
     process->child = NULL;
     (void)coil_event_set(&process->ended); /* fails only from a foreign thread, in debug mode */
+    if (process->on_end)
+        process->on_end(process->on_end_arg);
 }
 
-static void forget_child(struct child *child)
+static void forget_child(struct coil__child *child)
 {
     coil__list_remove(&child->link);
-    close_descriptor(child->loop, child->pidfd);
+    coil__process_close_descriptor(child->loop, child->pidfd);
     coil__free(child);
 }
 
-static int watch(struct child *child);
+static int watch(struct coil__child *child);
 static int start_thread(void *(*body)(void *), void *arg);
 static void *reap_in_thread(void *pid);
 
 /* The child has ended, says the pidfd or the thread. */
-static void reap(struct child *child)
+static void reap(struct coil__child *child)
 {
     siginfo_t info;
     int rc = wait_for(child->pid, child->pidfd, &info, WEXITED | WNOHANG);
     if (rc == 0 && info.si_pid == 0) { /* a false alarm */
         if (child->op.result < 0) {
-            close_descriptor(child->loop, child->pidfd); /* nothing that can be waited for */
+            coil__process_close_descriptor(child->loop,
+                                           child->pidfd); /* nothing that can be waited for */
             child->pidfd = -1;
         }
         if (watch(child) == 0)
@@ -141,20 +103,21 @@ static void reap(struct child *child)
     bool known = rc == 0 && info.si_pid != 0;
     int status = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
     if (child->process)
-        end_process(child->process, known ? ENDED : LOST, known ? status : 0);
+        end_process(child->process, known ? COIL__PROCESS_ENDED : COIL__PROCESS_LOST,
+                    known ? status : 0);
     forget_child(child);
 }
 
 static void reap_later(struct coil__ready *ready)
 {
-    struct child *child = COIL__CONTAINER(ready, struct child, ready);
+    struct coil__child *child = COIL__CONTAINER(ready, struct coil__child, ready);
     if (!child->loop->closed) /* else coil__loop_close_processes sees to it */
         reap(child);
 }
 
 static void pidfd_done(struct coil__op *op)
 {
-    struct child *child = COIL__CONTAINER(op, struct child, op);
+    struct coil__child *child = COIL__CONTAINER(op, struct coil__child, op);
     coil__loop_push(child->loop, &child->ready);
 }
 
@@ -163,14 +126,14 @@ static void pidfd_done(struct coil__op *op)
 struct note {
     pthread_mutex_t lock;
     coil_loop *loop; /* NULL: it is closed, and the thread is alone with the child */
-    struct child *child;
+    struct coil__child *child;
     pid_t pid;
 };
 
 static int thread_says(void *arg)
 {
     struct note *note = arg;
-    struct child *child = note->child;
+    struct coil__child *child = note->child;
     note->child = NULL;
     child->note = NULL;
     reap(child);
@@ -252,7 +215,7 @@ static int start_thread(void *(*body)(void *), void *arg)
     return -rc;
 }
 
-static int watch_by_thread(struct child *child)
+static int watch_by_thread(struct coil__child *child)
 {
     struct note *note = coil__alloc_zero(sizeof *note);
     if (!note)
@@ -272,7 +235,7 @@ static int watch_by_thread(struct child *child)
 }
 
 /* Arranges that reap is called when the child has ended. */
-static int watch(struct child *child)
+static int watch(struct coil__child *child)
 {
     if (child->pidfd >= 0) {
         child->op =
@@ -291,7 +254,7 @@ static int watch(struct child *child)
 /* ---- the loop's end -------------------------------------------------------------------------------- */
 
 /* Leaves the child to a thread of its own. If there is none to be had, it is init's when we end. */
-static void forsake(struct child *child)
+static void forsake(struct coil__child *child)
 {
     coil_loop *loop = child->loop;
     if (child->op.pending && loop->backend->ops->cancel(loop->backend, &child->op) != COIL__OP_GONE)
@@ -311,277 +274,14 @@ static void forsake(struct child *child)
     if (!has_thread)
         (void)start_thread(reap_in_thread, (void *)(intptr_t)child->pid);
     if (child->process)
-        end_process(child->process, FORSAKEN, 0);
+        end_process(child->process, COIL__PROCESS_FORSAKEN, 0);
     forget_child(child);
 }
 
 void coil__loop_close_processes(coil_loop *loop)
 {
     while (!coil__list_empty(&loop->children))
-        forsake(COIL__CONTAINER(loop->children.next, struct child, link));
-}
-
-/* ---- pipes ----------------------------------------------------------------------------------------- */
-
-/* The result of an operation, once there is one. */
-static void take_result(struct pipe *pipe)
-{
-    coil_process *process = pipe->process;
-    int64_t result = pipe->op.result;
-    bool readiness = pipe->op.kind == COIL__OP_READABLE || pipe->op.kind == COIL__OP_WRITABLE;
-    if (result == -ECANCELED || (readiness && result >= 0))
-        return;
-    if (result > 0 && pipe->writes)
-        process->fed += (size_t)result;
-    else if (result > 0)
-        pipe->length += (size_t)result;
-    else if (result == 0 || (pipe->writes && (result == -EPIPE || result == -ECONNRESET)))
-        pipe->over = true; /* the end; or nobody reads what we write, which is no error */
-    else
-        pipe->error = coil__fail((int)result, "%s a pipe of process %ld",
-                                 pipe->writes ? "writing to" : "reading from", (long)process->pid);
-}
-
-static void move_on(struct pipe *pipe);
-
-static void pipe_done(struct coil__op *op)
-{
-    struct pipe *pipe = COIL__CONTAINER(op, struct pipe, op);
-    if (!pipe->process) {
-        coil__free(pipe->data);
-        coil__free(pipe);
-        return;
-    }
-    take_result(pipe);
-    if (pipe->process->communicating)
-        move_on(pipe);
-}
-
-/* False: it is under way, or has failed. True: take_result has been called. */
-static bool operate(struct pipe *pipe, enum coil__op_kind kind, void *data, size_t bytes)
-{
-    struct coil__backend *backend = pipe->process->loop->backend;
-    pipe->op = (struct coil__op){ .kind = (uint8_t)kind, .fd = pipe->fd, .done = pipe_done };
-    pipe->op.io.data = data;
-    pipe->op.io.bytes = bytes;
-    int rc = backend->ops->submit(backend, &pipe->op);
-    if (rc == COIL__OP_PENDING)
-        return false;
-    if (rc < 0)
-        pipe->op.result = rc;
-    take_result(pipe);
-    return true;
-}
-
-/* Room for at least one byte more, and a zero byte behind it. */
-static int make_room(struct pipe *pipe, size_t limit)
-{
-    if (limit > 0 && pipe->length > limit)
-        return coil__fail(-EMSGSIZE, "process %ld has written more than %zu bytes",
-                          (long)pipe->process->pid, limit);
-    if (pipe->length + 1 < pipe->room)
-        return 0;
-    size_t room = pipe->room ? pipe->room * 2 : FIRST_ROOM;
-    char *data = coil__realloc(pipe->data, room);
-    if (!data)
-        return coil__fail_plain(COIL_ENOMEM);
-    pipe->data = data;
-    pipe->room = room;
-    return 0;
-}
-
-/* Both return when an operation is under way, or the pipe is over, or has failed. */
-static void read_on(struct pipe *pipe)
-{
-    size_t limit = pipe->process->limit;
-    for (int round = 0; !pipe->over && pipe->error == 0; round++) {
-        pipe->error = make_room(pipe, limit);
-        if (pipe->error < 0)
-            return;
-        size_t bytes = pipe->room - pipe->length - 1;
-        if (limit > 0 && bytes > limit + 1 - pipe->length)
-            bytes = limit + 1 - pipe->length;
-        bool others_first = round == ROUNDS_MAX;
-        if (!operate(pipe, others_first ? COIL__OP_READABLE : COIL__OP_READ,
-                     pipe->data + pipe->length, bytes))
-            return;
-    }
-}
-
-static void write_on(struct pipe *pipe)
-{
-    coil_process *process = pipe->process;
-    for (int round = 0; !pipe->over && pipe->error == 0; round++) {
-        size_t bytes = process->input_bytes - process->fed;
-        if (process->fed >= process->input_bytes) {
-            pipe->over = true;
-            return;
-        }
-        if (bytes > pipe->room)
-            bytes = pipe->room;
-        /* Copied: the caller's memory may go while the backend still has the operation. */
-        memcpy(pipe->data, process->input + process->fed, bytes);
-        bool others_first = round == ROUNDS_MAX;
-        if (!operate(pipe, others_first ? COIL__OP_WRITABLE : COIL__OP_WRITE, pipe->data, bytes))
-            return;
-    }
-}
-
-static void move_on(struct pipe *pipe)
-{
-    if (pipe->writes)
-        write_on(pipe);
-    else
-        read_on(pipe);
-    if (pipe->over) {
-        close_descriptor(pipe->process->loop, pipe->fd);
-        pipe->fd = -1;
-    }
-    if (pipe->over || pipe->error < 0)
-        (void)coil_event_set(&pipe->process->progress); /* we are in the loop's thread */
-}
-
-/* Takes back what is under way; where that takes time, the result is kept when it comes. */
-static void stop(struct pipe *pipe)
-{
-    coil_loop *loop = pipe->process->loop;
-    if (pipe->op.pending && loop->backend)
-        (void)loop->backend->ops->cancel(loop->backend, &pipe->op);
-}
-
-static void close_pipe(coil_process *process, int which)
-{
-    struct pipe *pipe = process->pipes[which];
-    if (!pipe)
-        return;
-    stop(pipe);
-    pipe->over = true;
-    if (pipe->op.pending)
-        (void)close(pipe->fd); /* the backend has not let go: nothing to forget yet */
-    else
-        close_descriptor(process->loop, pipe->fd);
-    pipe->fd = -1;
-}
-
-static void drop_pipe(coil_process *process, int which)
-{
-    struct pipe *pipe = process->pipes[which];
-    if (!pipe)
-        return;
-    close_pipe(process, which);
-    process->pipes[which] = NULL;
-    pipe->process = NULL;
-    if (pipe->op.pending)
-        return; /* pipe_done frees it */
-    coil__free(pipe->data);
-    coil__free(pipe);
-}
-
-/* ---- communicate ----------------------------------------------------------------------------------- */
-
-static int begin_feeding(coil_process *process, const coil_communicate_options *options)
-{
-    struct pipe *pipe = process->pipes[0];
-    process->input = options->input;
-    process->input_bytes = options->input ? options->input_bytes : 0;
-    process->limit = options->limit;
-    if (!pipe && process->input_bytes > 0)
-        return coil__fail(COIL_EINVAL, "input for process %ld, whose input is no pipe",
-                          (long)process->pid);
-    if (!pipe || pipe->over || pipe->data || process->input_bytes == 0)
-        return 0;
-    pipe->data = coil__alloc(CHUNK_BYTES);
-    if (!pipe->data)
-        return coil__fail_plain(COIL_ENOMEM);
-    pipe->room = CHUNK_BYTES;
-    return 0;
-}
-
-/* 0 while something is under way, 1 when nothing is, or the first error. */
-static int pipes_state(coil_process *process)
-{
-    int state = 1;
-    for (int which = 0; which < 3; which++) {
-        struct pipe *pipe = process->pipes[which];
-        if (pipe && pipe->error < 0)
-            return pipe->error;
-        if (pipe && !pipe->over)
-            state = 0;
-    }
-    return state;
-}
-
-static int run_pipes(coil_process *process)
-{
-    int state;
-    for (int which = 0; which < 3; which++) {
-        struct pipe *pipe = process->pipes[which];
-        if (!pipe)
-            continue;
-        pipe->error = 0;
-        if (!pipe->over && !pipe->op.pending)
-            move_on(pipe);
-    }
-    while ((state = pipes_state(process)) == 0) {
-        coil_event_clear(&process->progress);
-        int rc = coil_event_wait(&process->progress);
-        if (rc < 0)
-            return rc;
-    }
-    return state < 0 ? state : 0;
-}
-
-static void give_output(const struct pipe *pipe, coil_output *out)
-{
-    if (!out)
-        return;
-    *out = (coil_output){ NULL, 0 };
-    if (pipe) {
-        *out = (coil_output){ pipe->data ? pipe->data : "", pipe->length };
-        if (pipe->data)
-            pipe->data[pipe->length] = '\0';
-    }
-}
-
-static int communicate(coil_process *process, const coil_communicate_options *options)
-{
-    int rc = begin_feeding(process, options);
-    process->communicating = true;
-    if (rc == 0)
-        rc = run_pipes(process);
-    process->communicating = false;
-    for (int which = 0; which < 3; which++)
-        if (process->pipes[which])
-            stop(process->pipes[which]);
-    process->input = NULL;
-    return rc < 0 ? rc : coil_process_wait(process, NULL);
-}
-
-int coil_process_communicate_with(coil_process *process, const coil_communicate_options *options,
-                                  coil_output *out, coil_output *err)
-{
-    if (!coil__thread.task || coil__thread.driver)
-        return coil__fail(COIL_ENOTASK, "communicate outside a task");
-    if (process->communicating)
-        return coil__fail(COIL_ERUNTIME, "another task communicates with the process");
-    coil_ref(process);
-    int rc = COIL_TIMEOUT(options->timeout > 0 ? options->timeout : COIL_NO_TIMEOUT,
-                          communicate(process, options));
-    if (rc == 0) {
-        give_output(process->pipes[1], out);
-        give_output(process->pipes[2], err);
-    }
-    coil_unref(process);
-    return rc;
-}
-
-int coil_process_communicate(coil_process *process, const void *input, size_t input_bytes,
-                             coil_output *out, coil_output *err)
-{
-    coil_communicate_options options = COIL_COMMUNICATE_OPTIONS_INIT;
-    options.input = input;
-    options.input_bytes = input_bytes;
-    return coil_process_communicate_with(process, &options, out, err);
+        forsake(COIL__CONTAINER(loop->children.next, struct coil__child, link));
 }
 
 /* ---- the process object ---------------------------------------------------------------------------- */
@@ -589,8 +289,12 @@ int coil_process_communicate(coil_process *process, const void *input, size_t in
 static void process_destroy(void *object)
 {
     coil_process *process = object;
+    if (process->child && coil__process_has_streams(process))
+        COIL__REPORT(process->loop, .event = COIL_EVENT_UNCLOSED_PROCESS,
+                     .message = "a process was released while it runs and has open streams",
+                     .name = "process");
     for (int which = 0; which < 3; which++)
-        drop_pipe(process, which);
+        coil__pipe_drop(process, which);
     if (process->child)
         process->child->process = NULL; /* it goes on, and the loop reaps it */
     coil_event_fini(&process->ended);
@@ -605,12 +309,12 @@ int coil_process_wait(coil_process *process, int *returncode_out)
 {
     int rc = 0;
     coil_ref(process);
-    if (process->object.state == RUNNING)
+    if (process->object.state == COIL__PROCESS_RUNNING)
         rc = coil_event_wait(&process->ended);
-    if (rc == 0 && process->object.state == LOST)
+    if (rc == 0 && process->object.state == COIL__PROCESS_LOST)
         rc = coil__fail(-ECHILD, "process %ld has ended, and somebody else has reaped it",
                         (long)process->pid);
-    else if (rc == 0 && process->object.state == FORSAKEN)
+    else if (rc == 0 && process->object.state == COIL__PROCESS_FORSAKEN)
         rc = coil__fail(COIL_ECLOSED, "the loop of process %ld is closed", (long)process->pid);
     else if (rc == 0 && returncode_out)
         *returncode_out = process->returncode;
@@ -625,7 +329,7 @@ pid_t coil_process_pid(const coil_process *process)
 
 bool coil_process_returncode(const coil_process *process, int *returncode_out)
 {
-    if (process->object.state != ENDED)
+    if (process->object.state != COIL__PROCESS_ENDED)
         return false;
     if (returncode_out)
         *returncode_out = process->returncode;
@@ -640,12 +344,12 @@ int coil_process_fd(const coil_process *process, int which)
 void coil_process_close_fd(coil_process *process, int which)
 {
     if (which >= 0 && which < 3 && !process->communicating)
-        close_pipe(process, which);
+        coil__pipe_close(process, which);
 }
 
 int coil_process_send_signal(coil_process *process, int number)
 {
-    const struct child *child = process->child;
+    const struct coil__child *child = process->child;
     siginfo_t info;
     long rc = -1;
     if (!child)
@@ -684,7 +388,7 @@ struct openings {
 static int make_pipe(coil_process *process, int which, int *end_out)
 {
     int ends[2];
-    struct pipe *pipe = coil__alloc_zero(sizeof *pipe);
+    struct coil__pipe *pipe = coil__alloc_zero(sizeof *pipe);
     if (!pipe)
         return coil__fail_plain(COIL_ENOMEM);
     pipe->process = process;
@@ -763,7 +467,7 @@ static void describe(struct coil__spawn *spawn, const char *const *argv,
 static int start(coil_process *process, const struct coil__spawn *spawn)
 {
     coil_loop *loop = process->loop;
-    struct child *child = coil__alloc_zero(sizeof *child);
+    struct coil__child *child = coil__alloc_zero(sizeof *child);
     if (!child)
         return coil__fail_plain(COIL_ENOMEM);
     int rc = coil__spawn(spawn, &child->pid, &child->pidfd);
@@ -825,6 +529,7 @@ coil_process *coil_create_subprocess_exec(const char *const *argv,
     process->loop = loop;
     coil_event_init(&process->ended);
     coil_event_init(&process->progress);
+    process->stream_limit = options ? options->limit : 0;
     int rc = open_and_start(process, argv, options ? options : &defaults);
     if (rc < 0) {
         coil_error *error = coil_ref(coil_error_current(rc));

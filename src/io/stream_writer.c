@@ -149,7 +149,18 @@ void coil__writer_init(coil_stream_writer *writer, coil_stream_reader *reader)
     writer->reader = coil_ref(reader);
     writer->attached = true;
     writer->free = free_writer;
-    reader->writer = writer;
+    if (reader)
+        reader->writer = writer;
+}
+
+static coil_stream_writer *new_writer(coil_stream_reader *reader)
+{
+    coil_stream_writer *writer = coil__block_take(sizeof *writer);
+    if (!writer)
+        return coil__fail_null(COIL_ENOMEM);
+    memset(writer, 0, sizeof *writer);
+    coil__writer_init(writer, reader);
+    return writer;
 }
 
 int coil__stream_new(size_t limit, coil_stream_reader **reader_out, coil_stream_writer **writer_out)
@@ -157,16 +168,19 @@ int coil__stream_new(size_t limit, coil_stream_reader **reader_out, coil_stream_
     coil_stream_reader *reader = coil_stream_reader_new(limit);
     if (!reader)
         return coil_error_last();
-    coil_stream_writer *writer = coil__block_take(sizeof *writer);
-    if (!writer) {
+    *writer_out = new_writer(reader);
+    if (!*writer_out) {
         coil_unref(reader);
-        return coil__fail_plain(COIL_ENOMEM);
+        return COIL_ENOMEM;
     }
-    memset(writer, 0, sizeof *writer);
-    coil__writer_init(writer, reader);
     *reader_out = reader;
-    *writer_out = writer;
     return 0;
+}
+
+int coil__stream_new_writer(coil_stream_writer **writer_out)
+{
+    *writer_out = new_writer(NULL);
+    return *writer_out ? 0 : COIL_ENOMEM;
 }
 
 /* ---- waiting until there is room ---------------------------------------------------------------- */
@@ -191,7 +205,7 @@ static int wait_in(coil_stream_writer *writer, struct coil__waitlist *list, cons
 static __attribute__((noinline)) int drain_slowly(coil_stream_writer *writer)
 {
     struct coil__task *task = coil__thread.task;
-    int rc = coil_stream_exception(writer->reader);
+    int rc = writer->reader ? coil_stream_exception(writer->reader) : 0;
     if (rc < 0)
         return rc;
     rc = coil__park_check(&writer->drainers, NULL, "drain");
@@ -212,7 +226,7 @@ static __attribute__((noinline)) int drain_slowly(coil_stream_writer *writer)
 
 static inline int drain(coil_stream_writer *writer)
 {
-    if (COIL_UNLIKELY(writer->full || writer->reader->code < 0 ||
+    if (COIL_UNLIKELY(writer->full || (writer->reader && writer->reader->code < 0) ||
                       coil_transport_is_closing(writer->transport)))
         return drain_slowly(writer);
     return 0;

@@ -36,7 +36,10 @@ struct coil_stream_writer {
 int coil__stream_new(size_t limit, coil_stream_reader **reader_out,
                      coil_stream_writer **writer_out);
 
-/* In memory that is all zero. */
+/* The same without a reader: where there is nothing to read. */
+int coil__stream_new_writer(coil_stream_writer **writer_out);
+
+/* In memory that is all zero. reader: NULL for none. */
 void coil__writer_init(coil_stream_writer *writer, coil_stream_reader *reader);
 
 /* The functions of the protocol, self being the writer. */

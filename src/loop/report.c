@@ -38,6 +38,7 @@ static coil_log_level level_of(coil_event_kind event)
     case COIL_EVENT_UNGUARDED_STACK:
     case COIL_EVENT_WRITE_AFTER_LOSS:
     case COIL_EVENT_UNCLOSED_TRANSPORT:
+    case COIL_EVENT_UNCLOSED_PROCESS:
         return COIL_LOG_WARNING;
     default:
         return COIL_LOG_ERROR;
