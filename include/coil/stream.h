@@ -439,6 +439,40 @@ COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
 coil_open_connection_sock(int fd, COIL_NULLABLE const coil_stream_options *options,
                           coil_stream_reader **reader_out, coil_stream_writer **writer_out);
 
+/**
+ * Makes a reader of the reading end of a pipe, or a writer of the writing end: for standard input and output, named
+ * pipes, terminals. A regular file is refused, since it never makes anybody wait: use read(2) and write(2), in a thread
+ * if it may be slow (coil_to_thread).
+ *
+ *     coil_stream_reader *in;
+ *     coil_stream_writer *out;
+ *     COIL_TRY(coil_open_read_pipe(dup(STDIN_FILENO), NULL, &in));
+ *     COIL_TRY(coil_open_write_pipe(dup(STDOUT_FILENO), &out));
+ *
+ * The reading end is closed at its end, and when the last reference of the reader is released. The writing end is
+ * closed by coil_stream_close, or coil_stream_write_eof, which is the same here; writing fails with -EPIPE or
+ * -ECONNRESET when nobody reads any more, and no signal comes.
+ *
+ * @param fd          becomes non-blocking, also for those who share what it refers to: a duplicate, the shell whose
+ *                    terminal it is
+ * @param options     NULL: the defaults; connection does not matter
+ * @param reader_out  receives one reference
+ * @param writer_out  receives one reference
+ *
+ * Returns   0, or as coil_connect_read_pipe (COIL_EINVAL: no pipe, socket or character device)
+ * Owns      the descriptor is the stream's when the call succeeds, and stays the caller's if it fails
+ * Suspends  until the stream is set up: for two turns
+ * Cancel    the descriptor stays the caller's
+ * Thread    the loop's, in a task
+ * Python    loop.connect_read_pipe with a StreamReaderProtocol, loop.connect_write_pipe with a StreamWriter
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_open_read_pipe(int fd, COIL_NULLABLE const coil_stream_options *options,
+                    coil_stream_reader **reader_out);
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int coil_open_write_pipe(int fd,
+                                                                 coil_stream_writer **writer_out);
+
 /* ---- serving ------------------------------------------------------------------------------------ */
 
 /* What a server does with a connection: makes the coroutine that handles it, which a task of its own runs. A

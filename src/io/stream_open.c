@@ -64,3 +64,36 @@ int coil_open_connection_sock(int fd, const coil_stream_options *options,
                                      NULL);
     return finish(rc, reader, writer, reader_out, writer_out);
 }
+
+int coil_open_read_pipe(int fd, const coil_stream_options *options, coil_stream_reader **reader_out)
+{
+    coil_stream_reader *reader;
+    coil_stream_writer *writer;
+    int rc = coil__stream_new(limit_of(options), &reader, &writer);
+    if (rc < 0)
+        return rc;
+    writer->reads_only = true;
+    rc = coil_connect_read_pipe(&coil__stream_protocol, writer, fd, NULL);
+    coil_unref(writer); /* from now on it is the transport's alone */
+    if (rc < 0) {
+        coil_unref(reader);
+        return rc;
+    }
+    *reader_out = reader;
+    return 0;
+}
+
+int coil_open_write_pipe(int fd, coil_stream_writer **writer_out)
+{
+    coil_stream_writer *writer;
+    int rc = coil__stream_new_writer(&writer);
+    if (rc < 0)
+        return rc;
+    rc = coil_connect_write_pipe(&coil__stream_protocol, writer, fd, NULL);
+    if (rc < 0) {
+        coil_unref(writer);
+        return rc;
+    }
+    *writer_out = writer;
+    return 0;
+}

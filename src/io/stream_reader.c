@@ -590,8 +590,11 @@ static void reader_destroy(void *object)
 {
     coil_stream_reader *reader = object;
     assert(!reader->waiting); /* it holds a reference */
-    if (reader->writer)
+    if (reader->writer) {
         reader->writer->reader = NULL;
+        if (reader->writer->reads_only && reader->writer->transport)
+            coil_transport_close(reader->writer->transport);
+    }
     coil__buffer_fini(&reader->buffer);
     coil_unref(reader->error);
     coil__unref(&reader->loop->object);

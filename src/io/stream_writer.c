@@ -125,7 +125,7 @@ const coil_protocol coil__stream_protocol = {
 static void writer_destroy(void *object)
 {
     coil_stream_writer *writer = object;
-    if (writer->transport && !coil_transport_is_closing(writer->transport)) {
+    if (writer->transport && !writer->reads_only && !coil_transport_is_closing(writer->transport)) {
         if (!writer->served)
             COIL__REPORT(writer->transport->loop, .event = COIL_EVENT_UNCLOSED_TRANSPORT,
                          .message = "a stream writer was released without coil_stream_close",

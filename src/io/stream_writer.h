@@ -26,7 +26,8 @@ struct coil_stream_writer {
     bool attached;              /* the transport's protocol */
     bool full;                  /* pause_writing was called, and resume_writing not since */
     bool lost;                  /* connection_lost was called */
-    bool served; /* made by a server, for a handler: closed without a word when dropped */
+    bool reads_only; /* no users of its own: the transport is closed when the reader's have gone */
+    bool served;     /* made by a server, for a handler: closed without a word when dropped */
     void (*free)(coil_stream_writer *writer); /* gives its memory back */
     struct coil__waitlist drainers, closers;
 };
