@@ -149,7 +149,7 @@ struct coil__backend_ops {
     void (*wake)(struct coil__backend *backend);
 
     /* The caller is about to close the descriptor: forget what is remembered about it. No operation
-     * may be pending on it. Calling it is optional: a descriptor that was closed behind the
+     * may be pending on it, but those that were cancelled and are not gone yet. Calling it is optional: a descriptor that was closed behind the
      * backend's back and came back under the same number must work, too. */
     void (*forget)(struct coil__backend *backend, int fd);
 
