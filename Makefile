@@ -18,7 +18,7 @@ endif
 export CC
 
 packages    := tools/install-packages
-build_needs := $(if $(CHOSEN_CC),$(filter gcc clang,$(CHOSEN_CC)),gcc) libc6-dev libssl-dev liburing-dev make cmake
+build_needs := $(if $(CHOSEN_CC),$(filter gcc clang,$(CHOSEN_CC)),gcc) libc6-dev libssl-dev liburing-dev libdw-dev make cmake
 test_needs  := $(build_needs) g++ pkgconf binutils libcmocka-dev
 
 # $(call configure,DIR,OPTIONS): a CMake cache remembers its compiler; another one means starting afresh.

@@ -37,6 +37,14 @@ void coil__inspect_loop_closed(coil_loop *loop)
 static_assert(offsetof(struct coil__waiter, link) == 0, "a waiter begins with its link");
 static_assert(offsetof(struct coil__task, future) == 0, "a task is a future");
 
+#if defined(COIL__SWITCH_X86_64)
+#define SAVED COIL__SAVED_X86_64
+#elif defined(COIL__SWITCH_AARCH64)
+#define SAVED COIL__SAVED_AARCH64
+#else
+#define SAVED COIL__SAVED_UNKNOWN
+#endif
+
 #define OFFSET(name, type, member) .name = offsetof(type, member),
 
 __attribute__((used)) const struct coil__inspect coil__inspect = {
@@ -44,6 +52,7 @@ __attribute__((used)) const struct coil__inspect coil__inspect = {
     .format = COIL__INSPECT_FORMAT,
     .bytes = sizeof(struct coil__inspect),
     .version = COIL_VERSION,
+    .saved = SAVED,
     .loops = loops,
     .task_type = &coil__task_type,
     .waiters = { &coil__waiter_await, &coil__waiter_gather, &coil__waiter_group, &coil__waiter_wait,

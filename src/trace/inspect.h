@@ -52,6 +52,7 @@ enum {
     X(task_ready, struct coil__task, ready)                                                        \
     X(task_flags, struct coil__task, flags)                                                        \
     X(task_id, struct coil__task, id)                                                              \
+    X(task_sp, struct coil__task, sp)                                                              \
     X(task_name, struct coil__task, name)                                                          \
     X(task_waiting, struct coil__task, waiting)                                                    \
     X(task_innermost, struct coil__task, innermost)                                                \
@@ -89,6 +90,13 @@ enum coil__thing {
     COIL__THING_QUEUE,
 };
 
+/* What a suspended stack has at its saved word: see platform/switch_*. */
+enum coil__saved {
+    COIL__SAVED_UNKNOWN,
+    COIL__SAVED_X86_64,
+    COIL__SAVED_AARCH64,
+};
+
 struct coil__inspect_line {
     char operation[24];
     uint32_t thing; /* enum coil__thing */
@@ -104,6 +112,7 @@ struct coil__inspect {
     char magic[8];
     uint32_t format, bytes;
     char version[16];
+    uint32_t saved;                /* enum coil__saved */
     const atomic_uintptr_t *loops; /* COIL__INSPECT_LOOPS_MAX, some of them 0 */
     const void *task_type;         /* what future_type points to in a task */
     const struct coil__waiter_kind *waiters[COIL__INSPECT_WAITERS_MAX]; /* up to a NULL */

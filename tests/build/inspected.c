@@ -49,7 +49,8 @@ COIL_ASYNC0(serves)
 
 COIL_ASYNC0(sleeps)
 {
-    return coil_sleep(3600);
+    COIL_TRY(coil_sleep(3600));
+    return 0; /* or this would be a tail call, and not on the stack */
 }
 
 COIL_ASYNC0(opens_restaurant)

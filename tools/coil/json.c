@@ -92,6 +92,24 @@ static void put_wait(FILE *file, const struct look *look, const struct coil__vie
     fputc('}', file);
 }
 
+struct functions {
+    FILE *file;
+    bool any;
+};
+
+static void put_function(void *arg, const char *function, const char *file, int line)
+{
+    struct functions *self = arg;
+    fprintf(self->file, "%s{\"name\":", self->any ? "," : "");
+    put_text(self->file, function);
+    if (file) {
+        put_member(self->file, "file", file);
+        fprintf(self->file, ",\"line\":%d", line);
+    }
+    fputc('}', self->file);
+    self->any = true;
+}
+
 static void put_task(FILE *file, const struct look *look, const struct coil__view *view,
                      const struct coil__seen_task *task)
 {
@@ -109,7 +127,14 @@ static void put_task(FILE *file, const struct look *look, const struct coil__vie
         put_member(file, "file", frame->file);
         fprintf(file, ",\"line\":%d}", frame->line);
     }
-    fprintf(file, "],\"awaits\":[");
+    fprintf(file, "]");
+    if (look->chosen && has_stacks() && task->state != COIL__SEEN_RUNNING) {
+        struct functions functions = { file, false };
+        fprintf(file, ",\"functions\":[");
+        walk_stack(look->target, task->address, put_function, &functions);
+        fprintf(file, "]");
+    }
+    fprintf(file, ",\"awaits\":[");
     bool any = false;
     for (size_t i = 0; i < task->edge_count; i++) {
         const struct coil__seen_edge *edge = &view->edges[task->first_edge + i];

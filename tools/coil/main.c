@@ -37,6 +37,9 @@ static const char manual[] =
     "\n"
     "Deadlock: tasks that wait for one another in a circle. None of them will go on by itself.\n"
     "\n"
+    "why shows below the coroutines (in) the C functions they stand in (at), if the command was\n"
+    "built with elfutils (--version says) and the program has what it takes to walk stacks.\n"
+    "\n"
     "Reading a process takes what a debugger takes: the same user, and where the system restricts\n"
     "that (kernel.yama.ptrace_scope), root. What a core file leaves out because it is in a file\n"
     "(the program, its libraries) is read there: keep those. The kernel's core files are complete\n"
@@ -73,7 +76,8 @@ static struct wish parse(int argc, char **argv)
             exit(0);
         }
         if (strcmp(argv[i], "--version") == 0) {
-            printf("coil %s, format %d\n", COIL_VERSION, COIL__INSPECT_FORMAT);
+            printf("coil %s, format %d, %s\n", COIL_VERSION, COIL__INSPECT_FORMAT,
+                   has_stacks() ? "with C stacks" : "without C stacks (built without elfutils)");
             exit(0);
         }
         if (strcmp(argv[i], "--json") == 0)
@@ -158,6 +162,7 @@ int main(int argc, char **argv)
     take_look(&look, &target);
     show(&wish, &look);
     drop_look(&look);
+    close_stacks();
     close_target(&target);
     if (fflush(stdout) != 0 || ferror(stdout))
         fail("writing failed: %s", strerror(errno));

@@ -115,6 +115,15 @@ void show_tree(FILE *file, const struct look *look)
 
 /* ---- why ---------------------------------------------------------------------------------------- */
 
+static void show_function(void *arg, const char *function, const char *file, int line)
+{
+    FILE *out = arg;
+    if (file)
+        fprintf(out, "    at %s (%s:%d)\n", function, file, line);
+    else
+        fprintf(out, "    at %s\n", function);
+}
+
 static void show_chosen(FILE *file, const struct look *look, const struct coil__view *view,
                         const size_t *chosen)
 {
@@ -130,6 +139,8 @@ static void show_chosen(FILE *file, const struct look *look, const struct coil__
     for (size_t i = 0; i < count; i++) {
         show_task(file, look, view, &view->tasks[line[i]]);
         show_frames(file, view, &view->tasks[line[i]], 2);
+        if (view->tasks[line[i]].state != COIL__SEEN_RUNNING)
+            walk_stack(look->target, view->tasks[line[i]].address, show_function, file);
     }
     for (size_t cycle = 1; cycle <= view->cycles; cycle++)
         if (cycles[cycle])

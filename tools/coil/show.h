@@ -29,6 +29,13 @@ void show_tree(FILE *file, const struct look *look);
 /* Those that were chosen. */
 void show_why(FILE *file, const struct look *look);
 
+/* The C functions in which a suspended task stands, innermost first, for show_why: each with a name and, where
+ * debug information says, a place. Nothing is given where there is nothing to find that out with. */
+typedef void stack_fn(void *arg, const char *function, const char *file, int line);
+bool has_stacks(void);
+void walk_stack(struct target *target, uint64_t task, stack_fn *fn, void *arg);
+void close_stacks(void);
+
 void show_json(FILE *file, const struct look *look);
 
 #endif

@@ -106,17 +106,24 @@ void close_target(struct target *target)
 enum {
     NOTES_MAX = 64 * 1024,
     HEADERS_MAX = 256,
-    LOOK_FURTHER = 0, /* no library there, or none with a loop */
+};
+
+struct found {
+    bool any, usable;
+    bool foreign; /* one that this command does not know */
 };
 
 /* A library that has been found at this address, if it has something to show. */
-static bool use_library(struct target *target, uint64_t address)
+static bool use_library(struct target *target, uint64_t address, struct found *found)
 {
     struct coil__inspect *layout = &target->layout;
     if (!target->memory.read(&target->memory, address, layout, sizeof *layout) ||
-        memcmp(layout->magic, COIL__INSPECT_MAGIC, sizeof layout->magic) != 0 ||
-        layout->bytes != sizeof *layout)
+        memcmp(layout->magic, COIL__INSPECT_MAGIC, sizeof layout->magic) != 0)
         return false;
+    if (layout->format != COIL__INSPECT_FORMAT || layout->bytes != sizeof *layout) {
+        found->foreign = true;
+        return false;
+    }
     target->memory.layout = layout;
     layout->version[sizeof layout->version - 1] = 0;
     if (!coil__see_waiter_kinds(&target->memory, target->kinds))
@@ -129,11 +136,6 @@ static bool use_library(struct target *target, uint64_t address)
             return true;
     return false;
 }
-
-struct found {
-    bool any, usable;
-    unsigned format; /* of one that this command does not know */
-};
 
 static void look_at_notes(struct target *target, uint64_t start, uint64_t bytes,
                           struct found *found)
@@ -155,9 +157,9 @@ static void look_at_notes(struct target *target, uint64_t start, uint64_t bytes,
             continue;
         found->any = true;
         if (note.n_type != COIL__INSPECT_FORMAT)
-            found->format = note.n_type;
+            found->foreign = true;
         else
-            found->usable = use_library(target, way_at + (uint64_t)(int64_t)way);
+            found->usable = use_library(target, way_at + (uint64_t)(int64_t)way, found);
     }
 }
 
@@ -191,11 +193,11 @@ void find_library(struct target *target)
             look_at_file(target, &target->mappings[i], &found);
     if (found.usable)
         return;
-    if (found.format)
-        fail("%s was built with another Coil, which keeps its tasks in another way (format %u; "
-             "this is %s, "
-             "format %d): use the command that came with it",
-             target->name, found.format, COIL_VERSION, COIL__INSPECT_FORMAT);
+    if (found.foreign)
+        fail("%s was built with another Coil, which keeps its tasks in another way than that of "
+             "this "
+             "command (%s): use the one that came with it",
+             target->name, COIL_VERSION);
     if (found.any)
         fail("%s has no loop at the moment", target->name);
     fail("%s has no Coil in it", target->name);
