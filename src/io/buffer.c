@@ -145,10 +145,10 @@ static char *nothing(void)
 
 char *coil__buffer_lend(struct coil__buffer *buffer, size_t bytes)
 {
-    char *view = buffer->memory + buffer->start;
     assert(!buffer->zero && bytes <= coil__buffer_count(buffer));
     if (bytes == 0)
         return nothing();
+    char *view = buffer->memory + buffer->start;
     buffer->start += bytes;
     end_with_zero(buffer, buffer->start);
     return view;

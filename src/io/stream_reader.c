@@ -70,6 +70,17 @@ static int refuse_to_wait(const coil_stream_reader *reader, const struct coil__t
     return coil__fail(COIL_ERUNTIME, "%s while another task waits on the same reader", operation);
 }
 
+/* Every call begins with this: what the one before has lent is the reader's again. */
+static inline void end_last(coil_stream_reader *reader)
+{
+    (void)coil__buffer_unread(&reader->buffer);
+    if (COIL_UNLIKELY(reader->told)) {
+        reader->told = false;
+        reader->partial = NULL;
+        reader->partial_bytes = reader->overrun = 0;
+    }
+}
+
 /* Waits until something has changed: 0, and the caller looks again. After a failure the reader may be gone. */
 static int wait_for_more(coil_stream_reader *reader, const char *operation)
 {
@@ -93,6 +104,7 @@ static int wait_for_more(coil_stream_reader *reader, const char *operation)
     int rc = coil__task_wait(task, &self.wait);
     if (reader->waiting == &self)
         reader->waiting = NULL;
+    end_last(reader); /* of another task, that has read meanwhile without waiting */
     if (COIL_UNLIKELY(rc < 0 && reader->pulls))
         coil__transport_pull_wait(reader->transport, false);
     if (COIL_UNLIKELY(rc == 0 && self.broken))
@@ -157,15 +169,9 @@ static int get_more(coil_stream_reader *reader, const char *operation)
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* Every call begins with this: what the one before has lent is the reader's again. */
 static int begin(coil_stream_reader *reader)
 {
-    (void)coil__buffer_unread(&reader->buffer);
-    if (COIL_UNLIKELY(reader->told)) {
-        reader->told = false;
-        reader->partial = NULL;
-        reader->partial_bytes = reader->overrun = 0;
-    }
+    end_last(reader);
     return COIL_UNLIKELY(reader->code < 0) ? give_error(reader) : 0;
 }
 
@@ -311,7 +317,7 @@ ssize_t coil_stream_peek(coil_stream_reader *reader, size_t least, const char **
 
 int coil_stream_skip(coil_stream_reader *reader, size_t bytes)
 {
-    (void)coil__buffer_unread(&reader->buffer);
+    end_last(reader);
     if (bytes > unread(reader))
         return coil__fail(COIL_EINVAL, "skip: %zu bytes, and only %zu are there", bytes,
                           unread(reader));
@@ -483,12 +489,12 @@ ssize_t coil_stream_readuntil_any(coil_stream_reader *reader, const struct iovec
                                   size_t count, char **data_out)
 {
     struct search search;
+    end_last(reader);
     if (!search_init(&search, separators, count))
         return coil__fail(COIL_EINVAL, "readuntil: no separator, or an empty one");
-    int rc = begin(reader);
-    if (rc < 0)
-        return rc;
-    rc = wait_for_separator(reader, &search, "readuntil");
+    if (COIL_UNLIKELY(reader->code < 0))
+        return give_error(reader);
+    int rc = wait_for_separator(reader, &search, "readuntil");
     if (COIL_UNLIKELY(rc < 0))
         return rc;
     if (COIL_UNLIKELY(rc == TOO_LONG))
