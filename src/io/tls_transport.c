@@ -278,8 +278,10 @@ static bool has_plain(struct tls_transport *self)
     char byte;
     size_t got;
     ERR_clear_error();
-    return SSL_peek_ex(self->ssl, &byte, 1, &got) == 1 ||
-           SSL_get_error(self->ssl, 0) != SSL_ERROR_WANT_READ;
+    bool has = SSL_peek_ex(self->ssl, &byte, 1, &got) == 1 ||
+               SSL_get_error(self->ssl, 0) != SSL_ERROR_WANT_READ;
+    ERR_clear_error(); /* the read that follows, if any, fails again */
+    return has;
 }
 
 static void read_open(struct tls_transport *self)
@@ -440,15 +442,17 @@ static void close_lower(struct tls_transport *self)
     coil_transport_close(self->lower); /* its connection_lost ends us */
 }
 
-static void drop_received(struct tls_transport *self)
+/* Whether the peer's goodbye may still come. After an error OpenSSL reads nothing any more, so to wait for more
+ * would be to spin. */
+static bool drop_received(struct tls_transport *self)
 {
     char dropped[4096];
     size_t got;
     ERR_clear_error();
     while (SSL_read_ex(self->ssl, dropped, sizeof dropped, &got) == 1)
         continue;
-    if (SSL_get_error(self->ssl, 0) == SSL_ERROR_ZERO_RETURN)
-        self->seen_end = true;
+    int error = SSL_get_error(self->ssl, 0);
+    return (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) && !self->at_end;
 }
 
 /* Says goodbye, and waits for the peer's: what still comes before it is dropped. */
@@ -456,10 +460,9 @@ static void say_goodbye(struct tls_transport *self)
 {
     ERR_clear_error();
     int rc = SSL_get_shutdown(self->ssl) & SSL_SENT_SHUTDOWN ? 1 : SSL_shutdown(self->ssl);
-    if (rc >= 0)
-        drop_received(self);
+    bool waits = rc >= 0 && !self->seen_end && drop_received(self);
     ERR_clear_error(); /* whatever is wrong now, it is over */
-    if (rc < 0 || self->seen_end || self->at_end)
+    if (!waits)
         close_lower(self);
 }
 
@@ -513,11 +516,13 @@ static void shake(struct tls_transport *self)
     int error = SSL_get_error(self->ssl, rc);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
         return;
-    if (self->at_end)
+    if (self->at_end) {
+        ERR_clear_error();
         coil__transport_fatal(&self->base, -ECONNRESET,
                               coil__error_new(-ECONNRESET, "the peer left the TLS handshake"));
-    else
+    } else {
         (void)failed(self, "the TLS handshake"); /* connection_lost, or who waits, gets it */
+    }
 }
 
 static void advance(struct tls_transport *self)
