@@ -45,6 +45,8 @@ struct end {
     struct end *peer;    /* NULL: lost, or being made */
     struct piece *first; /* towards this end, in order of arrival */
     struct piece *last;
+    int64_t reset_ns; /* when the first reset among them arrives, if one is */
+    bool reset_coming;
     size_t unread;     /* bytes in them, and those that were lost on the way */
     size_t sent;       /* by this end, in all */
     bool end_sent;     /* or a reset */
@@ -130,6 +132,10 @@ static bool send_piece(struct end *to, enum piece_kind kind, const char *data, s
         to->first = piece;
     to->last = piece;
     to->unread += bytes;
+    if (kind == RESET && !to->reset_coming) {
+        to->reset_coming = true;
+        to->reset_ns = piece->due_ns;
+    }
     return expect_arrival(to);
 }
 
@@ -143,6 +149,12 @@ static void send_reset(struct end *to)
 static bool reaches(size_t limit, size_t sent)
 {
     return limit > 0 && sent >= limit;
+}
+
+/* Nothing that this end sends arrives any more. */
+static bool is_cut(const struct end *from)
+{
+    return from->line->cut || reaches(from->line->settings.cut_after, from->sent);
 }
 
 /* How many of these bytes go as one piece; 0: there is no room. */
@@ -179,7 +191,7 @@ static int64_t send_bytes(struct end *from, const char *data, size_t bytes)
         size_t part = portion(from, bytes - done);
         if (part == 0)
             break;
-        if (from->line->cut || reaches(settings->cut_after, from->sent))
+        if (is_cut(from))
             from->peer->unread += part; /* lost, and its room is never free again */
         else if (!send_piece(from->peer, BYTES, data + done, part))
             return coil__fail_plain(COIL_ENOMEM);
@@ -196,7 +208,7 @@ static int64_t send_bytes(struct end *from, const char *data, size_t bytes)
 
 static void send_end(struct end *from)
 {
-    if (from->end_sent || !from->peer || from->line->cut)
+    if (from->end_sent || !from->peer || is_cut(from))
         return;
     from->end_sent = true;
     if (!send_piece(from->peer, END, NULL, 0))
@@ -218,12 +230,7 @@ static bool has_arrived(const struct end *self)
 
 static bool reset_has_arrived(const struct end *self)
 {
-    int64_t now = coil__loop_now(self->base.loop);
-    for (const struct piece *piece = self->first; piece && piece->due_ns <= now;
-         piece = piece->next)
-        if (piece->kind == RESET)
-            return true;
-    return false;
+    return self->reset_coming && self->reset_ns <= coil__loop_now(self->base.loop);
 }
 
 static void drop_first(struct end *self)
@@ -300,6 +307,10 @@ static void push_once(struct end *self)
 
 static void read_ready(struct end *self)
 {
+    if (self->no_reading && reset_has_arrived(self)) {
+        reset_by_peer(self); /* half of the connection was still open */
+        return;
+    }
     if (!reads(self) || !has_arrived(self))
         return;
     if (!self->pull_readable || self->pushing) {
@@ -343,8 +354,9 @@ static void pull_wait(coil_transport *transport, bool waiting)
 {
     struct end *self = of(transport);
     self->pull_waiting = waiting;
-    if (waiting && has_arrived(self))
-        wake(self);
+    /* What has been pulled since the last arrival was told may have been all but what is still under way. */
+    if (waiting && !expect_arrival(self))
+        coil__transport_fatal(&self->base, COIL_ENOMEM, NULL);
 }
 
 static void reading(coil_transport *transport)
@@ -488,7 +500,7 @@ static void abort_end(coil_transport *transport, int code)
 {
     struct end *self = of(transport);
     drop_kept(self, code);
-    if (self->peer && !self->end_sent && !self->line->cut) {
+    if (self->peer && !self->end_sent && !is_cut(self)) {
         self->end_sent = true;
         send_reset(self->peer);
     }
@@ -504,8 +516,11 @@ static void end_lost(coil_transport *transport)
         coil_unref(self->timer);
         self->timer = NULL;
     }
-    if (self->peer)
+    if (self->peer) {
         self->peer->peer = NULL;
+        if (!coil__write_queue_empty(&self->peer->queue))
+            wake(self->peer); /* it waits for room, and will find nobody there */
+    }
     self->peer = NULL;
 }
 
