@@ -43,7 +43,7 @@ endef
 .NOTPARALLEL:
 .PHONY: all help demo test bench bench-quick conformance check check-layers check-headers check-symbols \
 	check-asan check-tsan check-valgrind check-lint check-ucontext check-release check-aarch64 \
-	soak format format-check install clean
+	soak fuzz coverage format format-check install clean
 
 all:
 	@$(packages) $(build_needs)
@@ -60,6 +60,8 @@ help:
 	@echo '  check-asan check-tsan check-valgrind check-lint check-ucontext check-release check-aarch64'
 	@echo '  check-layers check-headers check-symbols format-check'
 	@echo 'make soak          storms of cancellations and shuffled schedules, SOAK=100 of each'
+	@echo 'make fuzz          foreign bytes for every parser, FUZZ_SECONDS=60 for each'
+	@echo 'make coverage      lines that no test walks; COVER=src/io names them there, TESTS=regex runs a part'
 	@echo 'make format        lay the sources out with clang-format'
 	@echo 'make install       headers, libraries, coil.pc, CMake package; PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean         remove $(BUILD)'
@@ -175,6 +177,37 @@ soak:
 	$(call configure,$(BUILD),-DCOIL_BUILD_TESTS=ON)
 	$(call build,$(BUILD))
 	COIL_SOAK=$(SOAK) $(call suite,$(BUILD),-L stress --timeout 3600)
+
+# Each target looks for bytes that break it, begins with what it found the last time, and keeps that in
+# $(BUILD)/fuzz/found. A file that breaks one lies in $(BUILD)/fuzz; tests/fuzz/corpus is where it goes then.
+FUZZ_SECONDS ?= 60
+FUZZ         ?= $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
+fuzz: CHOSEN_CC := clang
+fuzz: export CC := clang
+fuzz:
+	@$(packages) clang libclang-rt-14-dev libc6-dev libssl-dev liburing-dev make cmake
+	$(call configure,$(BUILD)/fuzz,-DCOIL_SANITIZE=fuzzer-no-link\;address\;undefined -DCOIL_BUILD_TESTS=AUTO \
+	    -DCOIL_BUILD_EXAMPLES=OFF -DCOIL_BUILD_BENCH=OFF)
+	$(call build,$(BUILD)/fuzz,fuzz_targets)
+	@set -e; for name in $(FUZZ); do \
+	    echo "fuzz $$name: $(FUZZ_SECONDS) seconds"; \
+	    mkdir -p $(BUILD)/fuzz/found/$$name; \
+	    $(BUILD)/fuzz/tests/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -timeout=20 -max_len=1000 \
+	        -verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$name- \
+	        $(BUILD)/fuzz/found/$$name tests/fuzz/corpus/$$name; \
+	done
+
+# COVER names folders whose lines are listed, TESTS the tests that run.
+COVER ?= src
+TESTS ?= .
+coverage:
+	@$(packages) $(test_needs)
+	$(call configure,$(BUILD)/coverage,-DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=--coverage -DCOIL_BUILD_TESTS=ON \
+	    -DCOIL_BUILD_EXAMPLES=ON -DCOIL_BUILD_BENCH=OFF)
+	$(call build,$(BUILD)/coverage)
+	@find $(BUILD)/coverage -name '*.gcda' -delete
+	$(call suite,$(BUILD)/coverage,-LE build -R '$(TESTS)')
+	@GCOV="$(if $(findstring clang,$(CHOSEN_CC)),llvm-cov gcov,gcov)" tools/coverage $(BUILD)/coverage $(COVER)
 
 format:
 	@$(packages) clang-format
