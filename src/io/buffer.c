@@ -135,19 +135,18 @@ static void end_with_zero(struct coil__buffer *buffer, size_t place)
     *buffer->zero = '\0';
 }
 
-/* What a view of nothing points to. */
-static char *nothing(void)
+/* What a view of nothing points to: the user may have written there. */
+static char *nothing(struct coil__buffer *buffer)
 {
-    static char empty[1];
-    empty[0] = '\0';
-    return empty;
+    buffer->empty = '\0';
+    return &buffer->empty;
 }
 
 char *coil__buffer_lend(struct coil__buffer *buffer, size_t bytes)
 {
     assert(!buffer->zero && bytes <= coil__buffer_count(buffer));
     if (bytes == 0)
-        return nothing();
+        return nothing(buffer);
     char *view = buffer->memory + buffer->start;
     buffer->start += bytes;
     end_with_zero(buffer, buffer->start);
@@ -158,7 +157,7 @@ char *coil__buffer_show(struct coil__buffer *buffer)
 {
     assert(!buffer->zero);
     if (coil__buffer_count(buffer) == 0)
-        return nothing();
+        return nothing(buffer);
     end_with_zero(buffer, buffer->end);
     return buffer->memory + buffer->start;
 }

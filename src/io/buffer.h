@@ -26,7 +26,8 @@ struct coil__buffer {
     size_t start, end;
     char *zero;    /* the byte after the view that lies in memory; NULL: none does */
     char put_back; /* what belongs in its place */
-    char *former;  /* memory with a view in it, that was replaced */
+    char empty; /* the view of nothing: each buffer has its own, since threads must not share it */
+    char *former; /* memory with a view in it, that was replaced */
     size_t former_room;
 };
 
