@@ -47,5 +47,6 @@
 #include <coil/run.h>
 #include <coil/debug.h>
 #include <coil/inspect.h>
+#include <coil/metrics.h>
 
 #endif

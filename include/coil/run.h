@@ -9,6 +9,7 @@
 #define COIL_RUN_H
 
 #include <coil/coro.h>
+#include <coil/metrics.h>
 
 COIL_BEGIN_DECLS
 
@@ -145,6 +146,89 @@ COIL_API coil_loop *coil_runner_get_loop(coil_runner *runner);
  * Since     0.1
  */
 COIL_API int coil_runner_close(coil_runner *runner);
+
+/* ---- many cores -------------------------------------------------------------------------------- */
+
+/* Makes the main coroutine of one of several loops, in its thread. The loop is not running yet.
+ * @param index  0 for the first
+ * Returns NULL on failure (coil_error_last says why), which ends them all. */
+typedef coil_coro *(*coil_main_factory)(void *arg, int index);
+
+typedef struct coil_threads_options {
+    size_t size;        /* sizeof(coil_threads_options) */
+    int debug;          /* 1 on, 0 off, -1 as COIL_DEBUG says */
+    bool pin;           /* each thread to a processor of its own, as far as there are enough */
+    bool leave_sigint;  /* true: Ctrl-C is not handled */
+    bool leave_sigterm; /* true: neither is SIGTERM */
+} coil_threads_options;
+#define COIL_THREADS_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(coil_threads_options), -1, false, false, false                                      \
+    }
+
+/**
+ * Runs the same program on several loops, each in a thread of its own, as long as they live. A server that uses
+ * all processors:
+ *
+ *     static coil_coro *serve_on(void *arg, int index)
+ *     {
+ *         return serve(arg);                with coil_server_options.reuse_port: the loops share the port
+ *     }
+ *     ...
+ *     int rc = coil_run_threads(0, serve_on, &settings, NULL);
+ *
+ * The loops share nothing of Coil's. They begin when all threads and loops are there; if one cannot be made, none
+ * begins. The first main that fails cancels the others, and so does the first SIGINT or SIGTERM, if
+ * this is the main thread: all clean up at the same time. A second SIGINT leaves all loops at once, a third one
+ * kills the process. One that returns 0 just ends. Each loop is shut down as by coil_run.
+ *
+ * @param count    of loops; 0: as many as the process may use processors. At most 1024
+ * @param main_of  called once in each thread
+ * @param arg      borrowed; shared by the threads
+ * @param options  copied; NULL: none
+ *
+ * Returns   0 when all mains have returned; what the first one failed with (its record is current; COIL_EEXIT as
+ *           well), or
+ *           COIL_EINTERRUPT  SIGINT or SIGTERM ended it; the record's detail is the number
+ *           COIL_EINVAL      the count
+ *           COIL_ENESTED     a loop runs in this thread
+ *           COIL_ENOMEM, -EAGAIN..., if a thread or a loop could not be made
+ * Suspends  never; the thread sleeps
+ * Thread    any that runs no loop
+ * Python    none (a process for each)
+ * Since     0.1
+ */
+COIL_API int coil_run_threads(int count, coil_main_factory main_of, COIL_NULLABLE void *arg,
+                              COIL_NULLABLE const coil_threads_options *options);
+
+/**
+ * The same for main(): prints the error, if there is one, on standard error.
+ *
+ * @param count  as for coil_run_threads, and so are the others
+ *
+ * Returns   the exit status: 0; the status of coil_exit; 130 after Ctrl-C; 143 after SIGTERM; 1 after any other
+ *           error
+ * Suspends  never
+ * Thread    the main one
+ * Python    none
+ * Since     0.1
+ */
+COIL_API int coil_main_threads(int count, coil_main_factory main_of, COIL_NULLABLE void *arg,
+                               COIL_NULLABLE const coil_threads_options *options);
+
+/**
+ * Reads the numbers of all loops that coil_run_threads runs together with the running one, in order of their
+ * index. Loops that have ended keep their last ones.
+ *
+ * @param metrics_out  receives the first `room` of them; their sizes need not be set
+ *
+ * Returns   how many loops there are; 0 if the running loop is not one of several
+ * Suspends  never
+ * Thread    the loop's
+ * Python    none
+ * Since     0.1
+ */
+COIL_API size_t coil_run_threads_metrics(COIL_NULLABLE coil_metrics *metrics_out, size_t room);
 
 COIL_END_DECLS
 

@@ -20,8 +20,29 @@ static void poll_virtual(coil_loop *loop, int64_t limit_ns);
 static void collect_timers(coil_loop *loop)
 {
     struct coil__timer *timer;
-    while ((timer = coil__timer_heap_pop(&loop->timers, loop->now_ns)))
+    int64_t late_ns = -1;
+    while ((timer = coil__timer_heap_pop(&loop->timers, loop->now_ns))) {
+        if (late_ns < 0)
+            late_ns = loop->now_ns - timer->due_ns;
         coil__loop_push(loop, &timer->ready);
+    }
+    if (late_ns >= 0) {
+        COIL__SHOW(loop->counters.late_ns, late_ns);
+        coil__count_max(&loop->counters.latest_ns, late_ns);
+    }
+}
+
+/* Counts a poll, and the turns since the one before: what is left of those that were dealt says how many. When
+ * none is left the last one was not taken. */
+static void count_turns(coil_loop *loop)
+{
+    int left = loop->turns_left > 0 ? loop->turns_left : 1;
+    uint64_t unpolled = loop->turns_dealt > left ? (uint64_t)(loop->turns_dealt - left) : 0;
+    loop->turns_dealt = loop->turns_left;
+    COIL__COUNT(loop->counters.polls, 1);
+    COIL__COUNT(loop->counters.turns, unpolled + 1);
+    COIL__SHOW(loop->counters.timers, loop->timers.count);
+    COIL__SHOW(loop->counters.buffered, loop->buffered);
 }
 
 /* Runs what is left of the batch. Tasks hand over among themselves and come back here for callbacks. */
@@ -57,6 +78,7 @@ static void turn(coil_loop *loop, int64_t limit_ns)
 {
     if (!coil__loop_next_batch(loop)) {
         coil__inbox_drain(loop);
+        count_turns(loop);
         if (loop->slow & COIL__SLOW_VIRTUAL)
             poll_virtual(loop, limit_ns);
         else
@@ -90,13 +112,15 @@ static void adapt_turns(coil_loop *loop, int64_t elapsed_ns)
         loop->turns = loop->turns > 4 ? loop->turns / 4 : 1;
     else if (elapsed_ns < COIL__TURNS_NS / 2 && loop->turns < COIL__TURNS_MAX)
         loop->turns *= 2;
-    loop->turns_left = loop->single ? 0 : loop->turns;
+    loop->turns_left = loop->turns_dealt = loop->single ? 0 : loop->turns;
 }
 
 static void poll_real(coil_loop *loop, int64_t limit_ns)
 {
     int64_t before = coil__clock_ns();
     adapt_turns(loop, before - loop->now_ns);
+    COIL__COUNT(loop->counters.busy_ns, before - loop->now_ns);
+    coil__count_max(&loop->counters.longest_ns, before - loop->now_ns);
 
     int64_t timeout_ns = 0;
     if (!loop->next.head && !(loop->slow & COIL__SLOW_STOP)) {
@@ -117,6 +141,7 @@ static void poll_real(coil_loop *loop, int64_t limit_ns)
     wait_for_completions(loop, timeout_ns);
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
     loop->now_ns = timeout_ns > 0 ? coil__clock_ns() : before;
+    COIL__COUNT(loop->counters.waited_ns, loop->now_ns - before);
 }
 
 /* Moves the clock as far as a real one would come while the loop waits. */
@@ -197,6 +222,8 @@ static struct coil__thread begin_run(coil_loop *loop)
     loop->has_run = true;
     loop->runs++;
     loop->thread = pthread_self();
+    if (!(loop->slow & COIL__SLOW_VIRTUAL))
+        loop->now_ns = coil__clock_ns(); /* the time between two runs is nobody's */
     coil__ref(&loop->object);
     coil__overflow_thread_enter(coil__task_describe_overflow);
     return coil__loop_enter(loop);
@@ -241,8 +268,8 @@ int coil_loop_step(coil_loop *loop, double timeout)
     if (rc < 0)
         return rc;
     struct coil__thread old = begin_run(loop);
-    loop->turns_left = 0; /* look at the kernel in every step, */
-    loop->single = true;  /* and run one batch only */
+    loop->turns_left = loop->turns_dealt = 0; /* look at the kernel in every step, */
+    loop->single = true;                      /* and run one batch only */
     turn(loop, timeout < 0 ? COIL__FOREVER_NS : coil__nanoseconds(timeout));
     loop->single = false;
     rc = end_run(loop, old);
@@ -345,7 +372,7 @@ coil_loop *coil_new_event_loop(void)
     loop->slow_callback_seconds = 0.1;
     loop->embed_fd = loop->embed_timer_fd = -1;
     loop->now_ns = coil__clock_ns();
-    loop->turns = loop->turns_left = COIL__TURNS_MAX;
+    loop->turns = loop->turns_left = loop->turns_dealt = COIL__TURNS_MAX;
     const char *debug = getenv("COIL_DEBUG");
     coil_set_debug(loop, debug && strcmp(debug, "1") == 0);
     coil__inspect_loop_opened(loop);

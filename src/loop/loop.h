@@ -17,6 +17,7 @@
 #include "base/object.h"
 #include "loop/context.h"
 #include "loop/inbox.h"
+#include "loop/metrics.h"
 #include "loop/ready.h"
 #include "loop/timer.h"
 #include "platform/backend.h"
@@ -44,6 +45,7 @@ enum {
 };
 
 struct coil__signals;
+struct coil__threads;
 struct coil__watchers;
 
 struct coil_loop {
@@ -66,7 +68,9 @@ struct coil_loop {
     atomic_bool sleeping; /* a sender must wake the backend */
     int64_t now_ns;       /* at the last poll; of a virtual clock, the time */
     int turns;            /* turns_left starts here: adapts to how long they take */
-    int outside;          /* virtual clock: work that goes on elsewhere */
+    int turns_dealt;      /* what turns_left started at */
+    struct coil__counters counters;
+    int outside; /* virtual clock: work that goes on elsewhere */
     int64_t
         patience_ns; /* virtual clock: how long the system gets to report descriptors, before the
                           * clock moves */
@@ -113,6 +117,8 @@ struct coil_loop {
     coil_executor *executor;   /* the default one: one reference; NULL before the first use */
     bool executor_shut;        /* no further one is made */
     coil_executor *resolver;   /* looks names up: one reference; NULL before the first time */
+    struct coil__threads
+        *threads; /* the loops it runs with, borrowed; NULL: coil_run_threads did not make it */
 
     /* Around. */
     struct coil__cache cache;
@@ -190,7 +196,7 @@ void coil__loop_kick(coil_loop *loop);
 static inline bool coil__loop_next_batch(coil_loop *loop)
 {
     if (COIL_UNLIKELY((loop->slow & COIL__SLOW_TURNS) != 0) || !loop->next.head ||
-        --loop->turns_left <= 0 || COIL_UNLIKELY(coil__inbox_pending(&loop->inbox)))
+        COIL_UNLIKELY(coil__inbox_pending(&loop->inbox)) || --loop->turns_left <= 0)
         return false;
     loop->batch = coil__queue_take_all(&loop->next);
     return true;

@@ -175,6 +175,12 @@ static void look_at_interrupts(coil_loop *loop, void *arg)
     if (insists || (first && coil_future_done(runner->main)))
         coil__loop_leave(loop, COIL_EINTERRUPT, NULL);
     else if (first)
+        coil__runner_cancel(runner);
+}
+
+void coil__runner_cancel(coil_runner *runner)
+{
+    if (runner->main)
         (void)coil__future_cancel_for(
             runner->main, coil__reason_new(COIL_CANCEL_INTERRUPT, NULL, NULL, NULL), NULL);
 }
@@ -379,18 +385,24 @@ static int detail_or(int code, int otherwise)
     return error ? (int)(coil_error_detail(error) & 0xff) : otherwise;
 }
 
+int coil__run_status(int code)
+{
+    if (code >= 0)
+        return EXIT_SUCCESS;
+    if (code == COIL_EEXIT)
+        return detail_or(code, EXIT_FAILURE);
+    if (code == COIL_EINTERRUPT)
+        return 128 + (detail_or(code, SIGINT) == SIGTERM ? SIGTERM : SIGINT);
+    coil_error_print(stderr, code);
+    return EXIT_FAILURE;
+}
+
 int coil_main_with(coil_coro *coro, const coil_run_options *options)
 {
     coil_value value = coil_nil();
     int rc = coil_run_with(coro, &value, options);
-    if (rc == COIL_EEXIT)
-        return detail_or(rc, EXIT_FAILURE);
-    if (rc == COIL_EINTERRUPT)
-        return 128 + (detail_or(rc, SIGINT) == SIGTERM ? SIGTERM : SIGINT);
-    if (rc < 0) {
-        coil_error_print(stderr, rc);
-        return EXIT_FAILURE;
-    }
+    if (rc < 0)
+        return coil__run_status(rc);
     int status = value.kind == COIL_INT && value.integer > 0 && value.integer < 256
                      ? (int)value.integer
                      : EXIT_SUCCESS;

@@ -129,6 +129,7 @@ coil_task *coil_task_new(coil_loop *loop, coil_coro *coro, const coil_task_optio
     coro->owner = task;
     task->coro = coro;
     coil__list_append(&loop->tasks, &task->all);
+    COIL__COUNT(loop->counters.tasks_created, 1);
     coil__ref(&task->future.object); /* the loop's, until the task is done */
     if (COIL_UNLIKELY(loop->slow & COIL__SLOW_TRACE))
         coil__trace_created(loop, &task->future);
@@ -251,6 +252,7 @@ void coil__task_finish(struct coil__task *task, int rc, coil_value *value)
     coil__coro_end(coro);
     coil__unref(&coro->object);
     coil__list_remove(&task->all);
+    COIL__COUNT(task->future.loop->counters.tasks_done, 1);
 
     bool cancelled = rc == COIL_ECANCELED ||
                      (rc == COIL_ECLOSING && task->flags & COIL__TASK_CLOSING);
