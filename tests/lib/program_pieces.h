@@ -12,6 +12,9 @@ int run_locks(coil_loop *loop);
 int run_queues(coil_loop *loop);
 int run_generators(coil_loop *loop);
 
+/* In programs_io.c. */
+int run_streams(coil_loop *loop);
+
 COIL_ASYNC(answer, (double, delay), (int, number))
 {
     COIL_TRY(coil_sleep(delay));

@@ -1259,6 +1259,7 @@ const struct program programs[] = {
     { "queues", run_queues, 0 },
     { "generators", run_generators, 0 },
     { "scopes", run_scopes, 0 },
+    { "streams", run_streams, PROGRAM_REAL_CLOCK | PROGRAM_CONNECTIONS },
 };
 const size_t program_count = sizeof programs / sizeof programs[0];
 

@@ -8,6 +8,9 @@
 enum program_trait {
     PROGRAM_REAL_CLOCK = 1, /* waits for the system, so the clock must not jump */
     PROGRAM_THREADS = 2,    /* two threads at a time use the library */
+    /* Has connections whose other side, in the same program, may be the one that fails: this one sees
+     * -ECONNRESET then. And it relies on a kernel that tells of an edge once: see test_call_sweep.c. */
+    PROGRAM_CONNECTIONS = 4,
 };
 
 struct program {
