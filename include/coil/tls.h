@@ -3,10 +3,24 @@
  *     coil_tls_context *tls = coil_tls_context_new(COIL_TLS_CLIENT);
  *
  * verifies the server's certificate against the system's trust store and its name against the host's, and
- * speaks TLS 1.2 or 1.3: what is safe is what you get. A server's context needs its certificate:
+ * speaks TLS 1.2 or 1.3: what is safe is what you get. Connections are made as ever, with the context among their
+ * options:
+ *
+ *     coil_connection_options connection = COIL_CONNECTION_OPTIONS_INIT;
+ *     coil_stream_options options = COIL_STREAM_OPTIONS_INIT;
+ *     connection.tls = tls;
+ *     options.connection = &connection;
+ *     COIL_TRY(coil_open_connection("example.org", 443, &options, &reader, &writer));
+ *
+ * A server's context needs its certificate:
  *
  *     coil_tls_context *tls = coil_tls_context_new(COIL_TLS_SERVER);
  *     COIL_TRY(coil_tls_context_load_cert_chain(tls, "server.pem", "server.key", NULL));
+ *     coil_server_options listening = COIL_SERVER_OPTIONS_INIT;
+ *     coil_stream_server_options options = COIL_STREAM_SERVER_OPTIONS_INIT;
+ *     listening.tls = tls;
+ *     options.server = &listening;
+ *     COIL_TRY(coil_start_server(echo, NULL, NULL, 8443, &options, &server));
  *
  * A context may serve any number of connections and loops of one thread, and is kept alive by them. Set it
  * up before the first connection uses it.
@@ -230,6 +244,33 @@ typedef struct coil_tls_options {
 COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
 coil_start_tls(coil_transport *transport, coil_tls_context *context,
                COIL_NULLABLE const coil_tls_options *options, coil_transport **transport_out);
+
+/**
+ * Goes over to TLS on streams that stand (STARTTLS): sends what was written in the clear, shakes hands, and from then
+ * on the same reader and writer speak through TLS.
+ *
+ * Read all that the peer may send in the clear before you call. If there is more, somebody between you and the peer
+ * may have added it, so that you take it for the peer's own words later: the call refuses, and so should you.
+ *
+ * @param writer   of the streams; borrowed
+ * @param context  kept; its side says who begins
+ * @param options  NULL: none; a client that checks names needs server_hostname
+ *
+ * Returns   0, or
+ *           COIL_ETLS       the reader has bytes that came in the clear; or as coil_start_tls
+ *           COIL_ERUNTIME   a task waits on the reader, or the connection is closing
+ *           -ECONNRESET     the connection is lost, or the peer has ended it
+ *           else as coil_start_tls, coil_stream_drain
+ *           After the handshake has begun, a failure ends the connection.
+ * Suspends  until the handshake is over
+ * Cancel    the connection is aborted, if the handshake has begun
+ * Thread    the loop's, in a task
+ * Python    StreamWriter.start_tls
+ * Since     0.1
+ */
+COIL_API COIL_MAY_SUSPEND COIL_MUST_USE int
+coil_stream_start_tls(coil_stream_writer *writer, coil_tls_context *context,
+                      COIL_NULLABLE const coil_tls_options *options);
 
 COIL_END_DECLS
 

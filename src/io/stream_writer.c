@@ -22,14 +22,20 @@ static void tell_reader(coil_stream_reader *reader, coil_transport *transport)
     reader->pulls = coil__transport_can_pull(transport);
 }
 
-int coil__stream_made(void *self, coil_transport *transport)
+void coil__stream_moved(coil_stream_writer *writer)
 {
-    coil_stream_writer *writer = self;
-    writer->transport = coil_ref(transport);
+    coil_transport *transport = writer->transport;
     if (writer->reader)
         tell_reader(writer->reader, transport);
     if (coil__transport_can_pull(transport))
         coil__transport_pull_start(transport, readable);
+}
+
+int coil__stream_made(void *self, coil_transport *transport)
+{
+    coil_stream_writer *writer = self;
+    writer->transport = coil_ref(transport);
+    coil__stream_moved(writer);
     return 0;
 }
 

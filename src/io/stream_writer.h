@@ -43,6 +43,9 @@ int coil__stream_new_writer(coil_stream_writer **writer_out);
 /* In memory that is all zero. reader: NULL for none. */
 void coil__writer_init(coil_stream_writer *writer, coil_stream_reader *reader);
 
+/* Its transport is another one: reading is from that. */
+void coil__stream_moved(coil_stream_writer *writer);
+
 /* The functions of the protocol, self being the writer. */
 extern const coil_protocol coil__stream_protocol;
 int coil__stream_made(void *self, coil_transport *transport);

@@ -125,6 +125,18 @@ int coil_start_tls(coil_transport *transport, coil_tls_context *context,
     return unsupported();
 }
 
+int coil__tls_start(coil_transport *lower, coil_tls_context *context,
+                    const coil_tls_options *options, coil_transport **transport_out)
+{
+    return coil_start_tls(lower, context, options, transport_out);
+}
+
+int coil__tls_start_wait(coil_transport *transport)
+{
+    (void)transport;
+    return unsupported();
+}
+
 int coil__tls_transport_begin(coil_tls_context *context, const coil_tls_options *options, int port,
                               coil_loop *loop, const coil_protocol *protocol, void *self,
                               coil_transport **transport_out, void **lower_self_out)

@@ -199,12 +199,25 @@ static void settle(struct tls_transport *self)
         coil_transport_pause_reading(self->lower);
 }
 
+/* What is wrong with the peer's certificate, in words, and whose it was to be. */
+static int fail_certificate(const struct tls_transport *self)
+{
+    const char *reason = X509_verify_cert_error_string(SSL_get_verify_result(self->ssl));
+    const char *name = self->session_key;
+    if (!name)
+        return coil__fail(COIL_ECERT, "the peer's certificate: %s", reason);
+    return coil__fail(COIL_ECERT, "the certificate of %.*s: %s", (int)(strrchr(name, ':') - name),
+                      name, reason);
+}
+
 /* OpenSSL has failed: the code, with its record current, and the connection ends. */
 static int failed(struct tls_transport *self, const char *what)
 {
     int code = self->lower && coil_transport_is_closing(self->lower) && self->lower->lost_code < 0
                    ? self->lower->lost_code
                    : coil__tls_fail(what);
+    if (code == COIL_ECERT)
+        code = fail_certificate(self);
     ERR_clear_error();
     coil__transport_fatal(&self->base, code, coil_ref(coil_error_current(code)));
     return code;
@@ -509,7 +522,7 @@ static void shake(struct tls_transport *self)
             coil__transport_made(&self->base);
         if (self->base.loop)
             flush(self);
-        if (self->base.loop && self->state == OPEN && pushes(self))
+        if (self->base.loop && self->state == OPEN && (pushes(self) || self->pull_waiting))
             read_open(self);
         return;
     }
@@ -832,8 +845,21 @@ static int check_start(const coil_transport *lower)
     return 0;
 }
 
-int coil_start_tls(coil_transport *lower, coil_tls_context *context,
-                   const coil_tls_options *options, coil_transport **transport_out)
+/* Whoever ends a server's connections ends this one, politely. */
+static void take_place(coil_transport *transport, coil_transport *lower)
+{
+    if (!lower->left_server)
+        return;
+    transport->server = lower->server;
+    transport->left_server = lower->left_server;
+    coil__list_append(&lower->of_server, &transport->of_server); /* before it */
+    coil__list_remove(&lower->of_server);
+    lower->server = NULL;
+    lower->left_server = NULL;
+}
+
+int coil__tls_start(coil_transport *lower, coil_tls_context *context,
+                    const coil_tls_options *options, coil_transport **transport_out)
 {
     int rc = check_start(lower);
     if (rc < 0)
@@ -850,26 +876,41 @@ int coil_start_tls(coil_transport *lower, coil_tls_context *context,
     /* The protocol knows its connection already; so it is told of the end, too, whatever comes. */
     transport->flags |= COIL__TRANSPORT_MADE;
     self->silent = true;
+    take_place(transport, lower);
     coil__transport_swap_protocol(lower, &coil__tls_lower_protocol, below, &protocol,
                                   &protocol_self);
     self->lower = coil_ref(lower);
     (void)coil_transport_set_write_buffer_limits(lower, 0, 0); /* cannot fail for these */
     coil__transport_pull_start(lower, lower_readable);
     look_soon(self);
+    *transport_out = coil_ref(transport);
+    return 0;
+}
 
-    coil__ref(&transport->object);
-    rc = coil__transport_wait_made(transport);
+int coil__tls_start_wait(coil_transport *transport)
+{
+    int rc = coil__transport_wait_made(transport);
     if (rc == 0 && (transport->flags & COIL__TRANSPORT_LOSING)) {
         rc = transport->lost_code < 0 ? transport->lost_code : COIL_ECLOSED;
         coil__fail_with(rc, transport->lost_error);
     }
-    if (rc == 0) {
-        *transport_out = transport;
-        return 0;
-    }
-    if (transport->loop)
+    if (rc < 0 && transport->loop)
         coil_transport_abort(transport);
-    coil__unref(&transport->object);
+    return rc;
+}
+
+int coil_start_tls(coil_transport *lower, coil_tls_context *context,
+                   const coil_tls_options *options, coil_transport **transport_out)
+{
+    coil_transport *transport;
+    int rc = coil__tls_start(lower, context, options, &transport);
+    if (rc < 0)
+        return rc;
+    rc = coil__tls_start_wait(transport);
+    if (rc < 0)
+        coil__unref(&transport->object);
+    else
+        *transport_out = transport;
     return rc;
 }
 

@@ -17,6 +17,13 @@ int coil__tls_transport_begin(coil_tls_context *context, const coil_tls_options 
 /* The lower transport could not be made: ends the TLS transport. self is the caller's again. */
 void coil__tls_transport_undo(coil_transport *transport);
 
+/* coil_start_tls in two halves. The first puts a TLS transport above one that stands, and moves the protocol to it: 0,
+ * one reference, and what is written to it is kept until the handshake is over. Or a code: nothing has changed. The
+ * second waits for the handshake: 0, or a code, and the transport is aborted. */
+int coil__tls_start(coil_transport *lower, coil_tls_context *context,
+                    const coil_tls_options *options, coil_transport **transport_out);
+int coil__tls_start_wait(coil_transport *transport);
+
 /* Whether a context is good for a server: 0, or COIL_EINVAL, COIL_ENOTSUP. */
 int coil__tls_check_server(const coil_tls_context *context);
 
