@@ -1,6 +1,6 @@
 /* An example is what people copy: it must clean up wherever it is cancelled, runs into a limit, gets no
  * memory, or finds its loop closed. EXAMPLE is the source; it is explored as EXAMPLE_CALL, after
- * EXAMPLE_PREPARE. */
+ * EXAMPLE_PREPARE, which may call make_certificate. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #define main example_main
@@ -10,6 +10,40 @@
 
 #include <unistd.h>
 #include <coil/testing.h>
+
+#ifdef EXAMPLE_CERTIFICATE
+#include <stdlib.h>
+#include "lib/certs.h"
+
+static char certificate_folder[] = "certificate-XXXXXX";
+
+static void remove_certificate(void)
+{
+    (void)remove("cert.pem"); /* scratch: what stays does no harm */
+    (void)remove("key.pem");
+    if (chdir("..") == 0)
+        (void)rmdir(certificate_folder);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(name, "w");
+    if (!file || fputs(text, file) < 0 || fclose(file) != 0)
+        _exit(2);
+}
+
+/* In a folder of its own, since every backend is tried at the same time: cert.pem, key.pem. */
+static void make_certificate(void)
+{
+    struct cert cert = certs_leaf("127.0.0.1", 10, NULL);
+    if (!mkdtemp(certificate_folder) || chdir(certificate_folder) != 0)
+        _exit(2);
+    write_file("cert.pem", cert.cert_pem);
+    write_file("key.pem", cert.key_pem);
+    certs_free(&cert);
+    atexit(remove_certificate);
+}
+#endif
 
 static coil_coro *make_example(void *arg)
 {
