@@ -56,6 +56,7 @@ typedef struct coil_list coil_list;
 typedef struct coil_runner coil_runner;
 typedef struct coil_tracer coil_tracer;
 typedef struct coil_process coil_process;
+typedef struct coil_subprocess_transport coil_subprocess_transport;
 typedef struct coil_transport coil_transport;
 typedef struct coil_server coil_server;
 typedef struct coil_tls_context coil_tls_context;

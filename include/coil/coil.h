@@ -32,6 +32,7 @@
 #include <coil/cancel.h>
 #include <coil/wait.h>
 #include <coil/group.h>
+#include <coil/subprocess.h>
 #include <coil/sync.h>
 #include <coil/queue.h>
 #include <coil/gen.h>

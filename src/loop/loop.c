@@ -361,6 +361,7 @@ coil_loop *coil_new_event_loop(void)
     coil__list_init(&loop->generators);
     coil__list_init(&loop->operations);
     coil__list_init(&loop->children);
+    coil__list_init(&loop->subprocesses);
     coil__list_init(&loop->transports);
     coil__list_init(&loop->servers);
     loop->buffer_budget = SIZE_MAX;
@@ -408,6 +409,7 @@ int coil_loop_close(coil_loop *loop)
     coil__loop_close_tasks(loop);
     coil__loop_drop_ready(loop);
     coil__loop_close_threads(loop);
+    coil__loop_close_subprocesses(loop);
     coil__loop_close_processes(loop);
     coil__signals_close(loop);
     coil__watchers_close(loop);

@@ -101,10 +101,11 @@ struct coil_loop {
     size_t default_stack_bytes;
     coil_task_factory task_factory;
     void *task_factory_arg;
-    struct coil__link coros;      /* made under this loop, and neither awaited nor closed yet */
-    struct coil__link generators; /* that have begun and not ended */
-    struct coil__link operations; /* tasks that wait for a descriptor */
-    struct coil__link children;   /* processes that have not ended yet */
+    struct coil__link coros;        /* made under this loop, and neither awaited nor closed yet */
+    struct coil__link generators;   /* that have begun and not ended */
+    struct coil__link operations;   /* tasks that wait for a descriptor */
+    struct coil__link children;     /* processes that have not ended yet */
+    struct coil__link subprocesses; /* transports of processes that are not lost yet */
 
     /* Connections. */
     struct coil__link transports;   /* that are not lost yet */
@@ -234,6 +235,8 @@ void coil__loop_close_generators(coil_loop *loop);
 
 /* Reports and ends every server and transport that is left, once no task is. */
 void coil__loop_close_transports(coil_loop *loop);
+/* Reports and ends every transport of a process that is left. */
+void coil__loop_close_subprocesses(coil_loop *loop);
 /* Leaves the processes that still run to threads of their own. */
 void coil__loop_close_processes(coil_loop *loop);
 
