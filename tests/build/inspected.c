@@ -1,6 +1,6 @@
 /* A program to be looked into by the command coil: comes into a known state, says "ready", and stays in it.
  *
- *   test_inspected deadlock | busy | churn | crash
+ *   test_inspected deadlock | busy | churn | crash | fork
  */
 #include <pthread.h>
 #include <signal.h>
@@ -116,6 +116,22 @@ COIL_ASYNC0(crashes)
     return coil_await(victim, NULL);
 }
 
+/* The child says its number instead, and runs no loop. It ends with its parent. */
+COIL_ASYNC0(forks_child)
+{
+    pid_t parent = getpid(), child = fork();
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        printf("%d\n", (int)getpid());
+        fflush(stdout);
+        while (getppid() == parent)
+            pause();
+        _exit(0);
+    }
+    COIL_TRY(coil_sleep(3600));
+    return child;
+}
+
 static void *run_another(void *arg)
 {
     (void)arg;
@@ -138,6 +154,8 @@ int main(int argc, char **argv)
         return coil_main(comes_and_goes());
     if (strcmp(what, "crash") == 0)
         return coil_main(crashes());
-    fprintf(stderr, "usage: %s deadlock | busy | churn | crash\n", argv[0]);
+    if (strcmp(what, "fork") == 0)
+        return coil_main(forks_child());
+    fprintf(stderr, "usage: %s deadlock | busy | churn | crash | fork\n", argv[0]);
     return 2;
 }
