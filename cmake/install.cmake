@@ -8,6 +8,7 @@ install(TARGETS coil coil_static EXPORT coilTargets)
 if(TARGET coil_command)
     install(TARGETS coil_command)
 endif()
+install(FILES tools/gdb/coil-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/coil)
 
 set(coil_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/coil)
 install(EXPORT coilTargets NAMESPACE coil:: DESTINATION ${coil_package_dir})
