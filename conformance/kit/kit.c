@@ -163,6 +163,9 @@ static void write_value(FILE *out, coil_value value)
             fail("there is no notation for a pointer");
         fputs("nil", out);
         break;
+    case COIL_BYTES:
+        fputs(bytes(value.bytes->data, value.bytes->length).string, out);
+        break;
     case COIL_LIST:
         write_list(out, value.list);
         break;

@@ -45,6 +45,7 @@
 #include <coil/dns.h>
 #include <coil/executor.h>
 #include <coil/process.h>
+#include <coil/process_pool.h>
 #include <coil/run.h>
 #include <coil/debug.h>
 #include <coil/inspect.h>

@@ -1,7 +1,7 @@
 /* Values: what a coroutine returns and a future holds.
  *
  * A value is nothing, a truth value, a 64-bit integer, a double, a text, a pointer, a list of values, an
- * error, or a Coil object. Whoever holds a value with a destructor owns what it points to; coil_value_clear
+ * error, a Coil object, or bytes. Whoever holds a value with a destructor owns what it points to; coil_value_clear
  * gives it back and is harmless for all others. Reading the result of a future gives a view without the
  * destructor: it is good for as long as you hold the future. Awaiting a coroutine gives the value itself. */
 #ifndef COIL_VALUE_H
@@ -21,7 +21,14 @@ typedef enum coil_value_kind {
     COIL_LIST,    /* list: coil_list_count, coil_list_at */
     COIL_ERROR,   /* error: gather's answer for a child that failed, if asked to collect */
     COIL_OBJECT,  /* pointer: a Coil object */
+    COIL_BYTES,   /* bytes: data with a length */
 } coil_value_kind;
+
+/* Data with a length. In a value they are reached by a pointer. */
+typedef struct coil_bytes {
+    const void *data;
+    size_t length;
+} coil_bytes;
 
 typedef struct coil_value {
     union {
@@ -32,6 +39,7 @@ typedef struct coil_value {
         void *pointer;
         coil_list *list;
         coil_error *error;
+        const coil_bytes *bytes;
     };
     void (*drop)(void *pointer); /* NULL: nothing to give back, or somebody else's */
     coil_value_kind kind;
@@ -74,6 +82,10 @@ static inline coil_value coil_string(const char *string)
 static inline coil_value coil_pointer(const void *pointer)
 {
     COIL__VALUE(pointer, (void *)(uintptr_t)pointer, COIL_POINTER, NULL);
+}
+static inline coil_value coil_bytes_borrowed(const coil_bytes *bytes)
+{
+    COIL__VALUE(bytes, bytes, COIL_BYTES, NULL);
 }
 /* The same, owned: drop(text or pointer) is called when the value goes. For malloc'ed memory: free. */
 static inline coil_value coil_string_owned(char *string, void (*drop)(void *))
@@ -133,6 +145,20 @@ static inline coil_value coil_value_view(coil_value value)
 COIL_API COIL_ANY_THREAD coil_value coil_string_copy(const char *string);
 
 /**
+ * Bytes of their own: copies them, and the copy goes with the value.
+ *
+ * @param data    borrowed for the call
+ * @param length  in bytes; 0 is allowed
+ *
+ * Returns   the value; nil when there is no memory
+ * Suspends  never
+ * Thread    any
+ * Python    bytes
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD coil_value coil_bytes_copy(COIL_NULLABLE const void *data, size_t length);
+
+/**
  * Makes a list of values.
  *
  * @param values  moved into the list; NULL: all nil
@@ -159,9 +185,10 @@ COIL_API coil_value coil_list_at(const coil_list *list, size_t index);
 
 COIL_END_DECLS
 
-/* coil_v(x) makes a value of whatever x is: integers, doubles, texts, pointers, values. A C truth value
- * is an integer to _Generic; say coil_bool(x) if it matters. A text is borrowed: one in a local array must
- * not leave its function this way (coil_string_copy). */
+/* coil_v(x) makes a value of whatever x is: integers, doubles, texts, pointers to coil_bytes, other pointers,
+ * values. A C truth value is an integer to _Generic; say coil_bool(x) if it matters. Texts and bytes are
+ * borrowed: those in a local variable must not leave its function this way (coil_string_copy,
+ * coil_bytes_copy). */
 #ifdef __cplusplus
 static inline coil_value coil_v(bool x)
 {
@@ -199,6 +226,10 @@ static inline coil_value coil_v(const char *x)
 {
     return coil_string(x);
 }
+static inline coil_value coil_v(const coil_bytes *x)
+{
+    return coil_bytes_borrowed(x);
+}
 static inline coil_value coil_v(const void *x)
 {
     return coil_pointer(x);
@@ -231,6 +262,8 @@ static inline coil_value coil__v_same(coil_value value)
         double: coil_double,                                                                       \
         char *: coil_string,                                                                       \
         const char *: coil_string,                                                                 \
+        coil_bytes *: coil_bytes_borrowed,\
+        const coil_bytes *: coil_bytes_borrowed,\
         default: coil_pointer)(x)
 #endif
 

@@ -1,5 +1,6 @@
 #include "base/value.h"
 
+#include <string.h>
 #include "base/alloc.h"
 #include "base/error.h"
 
@@ -37,6 +38,21 @@ coil_value coil_string_copy(const char *string)
 {
     char *copy = coil__strdup(string);
     return copy ? coil_string_owned(copy, coil__free) : coil_nil();
+}
+
+coil_value coil_bytes_copy(const void *data, size_t length)
+{
+    coil_bytes *copy = length <= SIZE_MAX - sizeof *copy ? coil__alloc(sizeof *copy + length)
+                                                         : NULL;
+    if (!copy)
+        return coil_nil();
+    copy->data = copy + 1;
+    copy->length = length;
+    if (length > 0)
+        memcpy(copy + 1, data, length);
+    coil_value value = coil_bytes_borrowed(copy);
+    value.drop = coil__free;
+    return value;
 }
 
 void coil_value_clear(coil_value *value)

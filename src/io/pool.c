@@ -39,6 +39,7 @@ struct coil_executor {
     unsigned max_workers;
     size_t max_queued;
     char prefix[NAME_BYTES];
+    struct coil__pool_kind *kind;  /* owned; NULL: threads, and nothing else */
     coil_concurrent_future *ended; /* one reference: done when it is shut down and has no thread */
 
     pthread_mutex_t lock; /* guards what follows */
@@ -221,9 +222,14 @@ static void run_job(coil_executor *pool, struct worker *worker, coil_job *job)
     coil__shared_unref(&job->future.shared); /* the queue's reference */
 }
 
-/* With the lock: the last thing that a thread does with its pool. */
+/* With the lock, but for the time in which the thread clears up: the last thing that it does with its pool. */
 static void end_worker(coil_executor *pool, struct worker *worker)
 {
+    if (pool->kind) {
+        pthread_mutex_unlock(&pool->lock);
+        pool->kind->thread_ends(pool->kind);
+        pthread_mutex_lock(&pool->lock);
+    }
     pool->workers--;
     bool last = pool->workers == 0;
     if (pool->forsaken) {
@@ -317,8 +323,11 @@ int coil__pool_take(coil_executor *pool, coil_job *job)
         return coil__fail(COIL_EINVAL, "the job was submitted before");
     if (!is_ours(pool))
         return coil__fail(COIL_EFORKED, "the executor belongs to the parent process");
+    int rc = pool->kind ? pool->kind->check(job) : 0;
+    if (rc < 0)
+        return rc;
     pthread_mutex_lock(&pool->lock);
-    int rc = find_worker(pool);
+    rc = find_worker(pool);
     if (rc == 0) {
         atomic_fetch_add_explicit(&pool->holds, 1, memory_order_relaxed);
         job->pool = pool;
@@ -436,6 +445,8 @@ void coil__pool_let_go_of_memory(coil_executor *pool)
     if (atomic_fetch_sub_explicit(&pool->holds, 1, memory_order_acq_rel) > 1)
         return;
     coil_unref(pool->ended);
+    if (pool->kind)
+        pool->kind->destroy(pool->kind);
     pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->fewer);
     pthread_mutex_destroy(&pool->lock);
@@ -456,15 +467,37 @@ static void pool_destroy(void *object)
 
 static const struct coil__type pool_type = { COIL__KIND_EXECUTOR, "thread pool", pool_destroy };
 
-static unsigned default_workers(void)
+unsigned coil__processors(void)
 {
     cpu_set_t set;
-    int processors = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return processors + WORKERS_MORE < WORKERS_MAX ? (unsigned)processors + WORKERS_MORE
-                                                   : WORKERS_MAX;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+static unsigned default_workers(void)
+{
+    unsigned workers = coil__processors() + WORKERS_MORE;
+    return workers < WORKERS_MAX ? workers : WORKERS_MAX;
 }
 
 coil_executor *coil_thread_pool_executor_new(const coil_thread_pool_options *options)
+{
+    return coil__pool_new(options, NULL);
+}
+
+int coil__pool_kind_of(const coil_executor *pool, struct coil__pool_kind **kind_out)
+{
+    if (!is_ours(pool))
+        return coil__fail(COIL_EFORKED, "the executor belongs to the parent process");
+    *kind_out = pool->kind;
+    return 0;
+}
+
+struct coil__pool_kind *coil__pool_kind_here(void)
+{
+    return works_for ? works_for->kind : NULL;
+}
+
+coil_executor *coil__pool_new(const coil_thread_pool_options *options, struct coil__pool_kind *kind)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     static const coil_thread_pool_options defaults = COIL_THREAD_POOL_OPTIONS_INIT;
@@ -479,6 +512,7 @@ coil_executor *coil_thread_pool_executor_new(const coil_thread_pool_options *opt
     coil__shared_init(&pool->shared, &pool_type);
     atomic_init(&pool->holds, 1);
     pool->ended = ended;
+    pool->kind = kind;
     pool->forks = atomic_load(&forks);
     pool->max_workers = options->max_workers ? options->max_workers : default_workers();
     pool->max_queued = options->max_queued;

@@ -4,6 +4,24 @@
 
 #include "io/job.h"
 
+/* What makes a pool more than one of threads. The struct lies in one that knows more. */
+struct coil__pool_kind {
+    int (*check)(const coil_job *job); /* 0, or why the pool does not take such a job */
+    void (*thread_ends)(
+        struct coil__pool_kind *self); /* in each thread, before it counts as ended */
+    void (*destroy)(struct coil__pool_kind *self);
+};
+
+/* As coil_thread_pool_executor_new. The kind (NULL: of threads only) is the pool's if this succeeds. */
+coil_executor *coil__pool_new(const coil_thread_pool_options *options,
+                              struct coil__pool_kind *kind);
+
+/* The kind of a pool: 0, or COIL_EFORKED. And of the pool that the calling thread works for; NULL: none. */
+int coil__pool_kind_of(const coil_executor *pool, struct coil__pool_kind **kind_out);
+struct coil__pool_kind *coil__pool_kind_here(void);
+
+unsigned coil__processors(void);
+
 /* Queues a job, which stays the caller's; the pool takes a reference of its own. 0, or a code. */
 int coil__pool_take(coil_executor *pool, coil_job *job);
 
