@@ -1,8 +1,6 @@
 /* Call graphs and the like: the program looks at itself. */
 #include <coil/inspect.h>
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"

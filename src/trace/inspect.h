@@ -153,7 +153,7 @@ enum {
     COIL__WHOM_BYTES = 512,
     COIL__SEEN_FRAMES_MAX = 1000, /* of one task */
     COIL__SEEN_DEPTH_MAX = 16,    /* gatherings, shields... between a task and who awaits it */
-    COIL__SEEN_QUEUE_MAX = 100 * 1000 * 1000, /* entries of a loop's queue */
+    COIL__SEEN_QUEUE_MAX = 5 * 1000 * 1000, /* entries of a loop's queue */
     COIL__SEEN_WAITERS_MAX = 1000 * 1000,
 };
 
