@@ -142,10 +142,14 @@ COIL_API bool coil_process_returncode(const coil_process *process,
  * first time; from then on it has the descriptor, and coil_process_fd gives -1. The output is read as far as the
  * limit allows even if nobody waits; beyond it the child has to wait.
  *
- *     coil_stream_writer *in = coil_process_stdin(process);
- *     coil_stream_reader *out = coil_process_stdout(process);
- *     COIL_TRY(coil_stream_write(in, "one\n", 4));
- *     COIL_TRY(coil_stream_readline(out, &line));
+ *     COIL_ASYNC(ask, (coil_process *, bc), (const char *, question))
+ *     {
+ *         char *answer;
+ *         COIL_TRY(coil_stream_write(coil_process_stdin(bc), question, strlen(question)));
+ *         COIL_TRY(coil_stream_readline(coil_process_stdout(bc), &answer));
+ *         printf("%s", answer);
+ *         return 0;
+ *     }
  *
  * The end of the input is told by coil_stream_close. Whether the child reads it all is its business: when it is gone,
  * writing fails with -EPIPE or -ECONNRESET, and no signal comes.
