@@ -141,6 +141,43 @@ COIL_API COIL_OWNED coil_tracer *coil_trace_timeline(COIL_NULLABLE coil_loop *lo
 COIL_API int coil_timeline_write_svg(coil_tracer *tracer, const char *path);
 COIL_API int coil_timeline_write_json(coil_tracer *tracer, const char *path);
 
+/* ---- what blocks the loop ----------------------------------------------------------------------- */
+
+/* A step or callback that has gone on for longer than coil_set_slow_callback_duration allows, and still does. The
+ * time in which the thread was ready, and others had the processors, does not count. All is lent for the call. */
+typedef struct coil_blocked_report {
+    size_t size;
+    const char *message;                        /* for people, one line, with what to do */
+    bool computes;                              /* it works; false: it waits in a system call */
+    COIL_NULLABLE const char *task;             /* its name; NULL: a callback, or nobody knows */
+    COIL_NULLABLE const char *coroutine, *file; /* the innermost one, and where it is defined */
+    int line;
+    double seconds, cpu_seconds;
+    void *const *frames; /* return addresses of the thread's stack, innermost first */
+    size_t frame_count;  /* 0: the thread could not be asked */
+} coil_blocked_report;
+
+/* Runs in a thread of the library's own, while the loop blocks. It must not touch the loop, nor what belongs to it,
+ * nor call coil_set_blocked_handler. */
+typedef void (*coil_blocked_handler)(const coil_blocked_report *report, void *arg);
+
+/**
+ * Sets who is told of steps that block a loop in debug mode, in the whole process. Each step is told of once. NULL:
+ * the report is written to standard error, with the stack as FILE+OFFSET for addr2line.
+ *
+ * To take down the stack the thread is interrupted by a signal (SIGRTMAX - 3, if nobody else uses it). A system call
+ * that SA_RESTART does not cover, such as nanosleep, then returns early with EINTR.
+ *
+ * @param arg  borrowed until replaced
+ *
+ * Suspends  never
+ * Thread    any
+ * Python    none
+ * Since     0.1
+ */
+COIL_API COIL_ANY_THREAD void coil_set_blocked_handler(COIL_NULLABLE coil_blocked_handler handler,
+                                                       COIL_NULLABLE void *arg);
+
 COIL_END_DECLS
 
 #endif

@@ -54,6 +54,7 @@ static void orphan(coil_loop *loop)
 static void orphan_all(void)
 {
     coil__signals_in_child();
+    coil__watchdog_in_child();
     for (struct coil__link *link = loops.next; link != &loops; link = link->next) {
         coil_loop *loop = COIL__CONTAINER(link, coil_loop, registered);
         if (!loop->forked && loop->pid != getpid())

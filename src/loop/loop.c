@@ -215,6 +215,13 @@ static void note_thread(void)
         atomic_store(&coil__loops_in_threads, true);
 }
 
+/* Debug mode. Time that is virtual does not show what blocks. */
+static void watch_over(coil_loop *loop)
+{
+    if (!(loop->slow & COIL__SLOW_VIRTUAL))
+        coil__watchdog_enter(loop);
+}
+
 static struct coil__thread begin_run(coil_loop *loop)
 {
     note_thread();
@@ -226,6 +233,8 @@ static struct coil__thread begin_run(coil_loop *loop)
         loop->now_ns = coil__clock_ns(); /* the time between two runs is nobody's */
     coil__ref(&loop->object);
     coil__overflow_thread_enter(coil__task_describe_overflow);
+    if (loop->debug)
+        watch_over(loop);
     return coil__loop_enter(loop);
 }
 
@@ -235,6 +244,7 @@ static int end_run(coil_loop *loop, struct coil__thread old)
     coil__loop_exit(old);
     coil__overflow_thread_leave();
     loop->running = false;
+    atomic_store(&loop->watched.began_ns, 0);
     loop->slow &= ~(unsigned)COIL__SLOW_STOP;
     int code = loop->leave_code;
     coil_error *error = loop->leave_error;
@@ -370,7 +380,7 @@ coil_loop *coil_new_event_loop(void)
     coil__stack_pool_init(&loop->stacks);
     coil__cache_init(&loop->cache);
     loop->default_stack_bytes = COIL__STACK_DEFAULT_BYTES;
-    loop->slow_callback_seconds = 0.1;
+    coil_set_slow_callback_duration(loop, 0.1);
     loop->embed_fd = loop->embed_timer_fd = -1;
     loop->now_ns = coil__clock_ns();
     loop->turns = loop->turns_left = loop->turns_dealt = COIL__TURNS_MAX;
@@ -399,6 +409,8 @@ int coil_loop_close(coil_loop *loop)
     struct coil__thread old = coil__loop_enter(loop);
     coil__overflow_thread_enter(coil__task_describe_overflow);
     coil__trace_detach_all(loop);
+    if (loop->watched.on)
+        coil__watchdog_leave(loop);
     coil__loop_drop_ready(loop);
     coil__inbox_shut(loop);
     while (loop->timers.count > 0) {
@@ -503,6 +515,10 @@ void coil_set_debug(coil_loop *loop, bool on)
     if (!loop)
         return;
     loop->debug = on;
+    atomic_store(&loop->watched.began_ns,
+                 0); /* of a step that begins and ends in different modes */
+    if (on && loop->running && !loop->watched.on)
+        watch_over(loop);
     if (on)
         loop->slow |= COIL__SLOW_DEBUG;
     else
@@ -512,8 +528,10 @@ void coil_set_debug(coil_loop *loop, bool on)
 void coil_set_slow_callback_duration(coil_loop *loop, double seconds)
 {
     loop = coil__loop_or_running(loop);
-    if (loop)
-        loop->slow_callback_seconds = seconds;
+    if (!loop)
+        return;
+    loop->slow_callback_seconds = seconds;
+    atomic_store(&loop->watched.limit_ns, coil__nanoseconds(seconds));
 }
 
 double coil_get_slow_callback_duration(coil_loop *loop)

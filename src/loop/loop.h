@@ -20,6 +20,7 @@
 #include "loop/metrics.h"
 #include "loop/ready.h"
 #include "loop/timer.h"
+#include "loop/watchdog.h"
 #include "platform/backend.h"
 #include "platform/clock.h"
 #include "platform/stack.h"
@@ -131,6 +132,7 @@ struct coil_loop {
     void *logger_arg;
     double slow_callback_seconds;
     int64_t step_began_ns; /* debug mode */
+    struct coil__watched watched;
     struct coil__link tracers;
     coil_task *waker;             /* for tracers: whose end is waking others, while no task runs */
     int embed_fd, embed_timer_fd; /* -1 until coil_loop_fd is called */

@@ -93,13 +93,17 @@ void coil__slow_begin(coil_loop *loop, coil_task *task)
 {
     if (task && (loop->slow & COIL__SLOW_TRACE))
         EACH(loop, step_begin, task);
-    if (loop->slow & COIL__SLOW_DEBUG)
+    if (loop->slow & COIL__SLOW_DEBUG) {
         loop->step_began_ns = coil__loop_now(loop);
+        if (!(loop->slow & COIL__SLOW_VIRTUAL))
+            atomic_store(&loop->watched.began_ns, loop->step_began_ns);
+    }
 }
 
 void coil__slow_end(coil_loop *loop, coil_task *task, coil_step_end how, coil_handle *handle)
 {
     if (loop->slow & COIL__SLOW_DEBUG) {
+        atomic_store(&loop->watched.began_ns, 0);
         double seconds = (double)(coil__loop_now(loop) - loop->step_began_ns) / 1e9;
         if (seconds >= loop->slow_callback_seconds) {
             coil_report report = { .size = sizeof report,

@@ -409,9 +409,29 @@ int coil_task_set_name(coil_task *future, const char *name)
     char *copy = coil__strdup(name);
     if (!copy)
         return coil__fail_plain(COIL_ENOMEM);
-    coil__free(task->name);
+    char *old = task->name;
     task->name = copy;
+    atomic_signal_fence(memory_order_seq_cst); /* the watchdog's handler may read it in between */
+    coil__free(old);
     return 0;
+}
+
+void coil__task_describe_watched(struct coil__watched_task *watched)
+{
+    const struct coil__task *task = coil__thread.task;
+    if (!task)
+        return;
+    /* snprintf is not for handlers by the book; for a text and a number it only writes to this memory. */
+    if (task->name)
+        snprintf(watched->name, sizeof watched->name, "%s", task->name);
+    else
+        snprintf(watched->name, sizeof watched->name, "Task-%u", task->id);
+    const coil_coro *coro = task->innermost;
+    if (coro) {
+        watched->coroutine = coro->type->name;
+        watched->file = coro->type->file;
+        watched->line = coro->type->line;
+    }
 }
 
 coil_coro *coil_task_get_coro(const coil_task *future)
