@@ -6,7 +6,7 @@
 
 /* Notes what it is told. */
 struct story {
-    coil_subprocess_transport *transport; /* lent */
+    coil_subprocess_transport *transport; /* lent; NULL once lost */
     coil_event over;
     const char *fails; /* the function that fails */
     bool quiet;
@@ -52,6 +52,7 @@ static int lost(void *arg, int code)
 {
     struct story *self = arg;
     self->code = code;
+    self->transport = NULL;
     EXPECT(!coil_event_is_set(&self->over));
     (void)coil_event_set(&self->over);
     return told(self, "lost", -1);
