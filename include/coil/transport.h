@@ -406,9 +406,11 @@ COIL_API void coil_transport_get_write_buffer_limits(const coil_transport *trans
                                                      COIL_NULLABLE size_t *high_out);
 
 /**
- * Bounds what all transports of a loop may keep together. Beyond it each of them has the high-water mark 0: whoever
- * respects pause_writing (as streams do) waits until what it has written is sent. So one budget bounds the memory of
- * ten thousand slow clients.
+ * Bounds what all transports and stream readers of a loop may keep together. Beyond it each transport has the
+ * high-water mark 0: whoever respects pause_writing (as streams do) waits until what it has written is sent; and a
+ * peer that sends faster than it is read is stopped at the reader's limit, instead of twice that. So one budget bounds
+ * the memory of ten thousand slow clients. A reader counts with all the memory it holds: 64 KiB while its task deals
+ * with what came, next to nothing while it waits.
  *
  * @param loop   NULL: the running one
  * @param bytes  at first SIZE_MAX, no limit

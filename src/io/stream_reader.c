@@ -55,6 +55,16 @@ static void resume(coil_stream_reader *reader)
         coil_transport_resume_reading(reader->transport);
 }
 
+/* After the buffer's memory has changed: the loop's budget is made of all that its readers hold. */
+static inline void account(coil_stream_reader *reader)
+{
+    size_t room = reader->buffer.room;
+    if (room != reader->counted) {
+        coil__loop_buffered(reader->loop, (ptrdiff_t)room - (ptrdiff_t)reader->counted);
+        reader->counted = room;
+    }
+}
+
 static int give_error(const coil_stream_reader *reader)
 {
     return coil__fail_with(reader->code, reader->error);
@@ -91,6 +101,7 @@ static int wait_for_more(coil_stream_reader *reader, const char *operation)
                       task->future.loop != reader->loop))
         return refuse_to_wait(reader, task, operation);
     coil__buffer_rest(&reader->buffer);
+    account(reader);
     if (reader->pulls)
         coil__transport_pull_wait(reader->transport, true);
     if (COIL_UNLIKELY(reader->paused))
@@ -134,10 +145,12 @@ static int64_t fill_chunk(coil_stream_reader *reader)
     if (!chunk)
         return coil__fail_plain(COIL_ENOMEM);
     int64_t got = pull(reader, chunk, COIL__CHUNK_BYTES);
-    if (got > 0)
-        coil__buffer_adopt(&reader->buffer, chunk, (size_t)got);
-    else
+    if (got <= 0) {
         coil__chunk_give(chunk);
+        return got;
+    }
+    coil__buffer_adopt(&reader->buffer, chunk, (size_t)got);
+    account(reader);
     return got;
 }
 
@@ -154,6 +167,7 @@ static int64_t fill(coil_stream_reader *reader)
     char *space = coil__buffer_space(buffer, small ? 1 : SPACE_MIN, &room);
     if (!space)
         return coil__fail_plain(COIL_ENOMEM);
+    account(reader);
     int64_t got = pull(reader, space, room);
     if (got > 0)
         coil__buffer_added(buffer, (size_t)got);
@@ -249,6 +263,7 @@ static int give_back(coil_stream_reader *reader, const char *data, size_t bytes,
 {
     if (bytes > 0 && !coil__buffer_put_back(&reader->buffer, data, bytes))
         coil__reader_break(reader, COIL_ENOMEM, NULL);
+    account(reader);
     return rc;
 }
 
@@ -349,6 +364,7 @@ int coil_stream_read_all(coil_stream_reader *reader, size_t bytes_max, char **da
     char *data = coil__buffer_take(&reader->buffer);
     if (!data)
         return coil__fail_plain(COIL_ENOMEM);
+    account(reader);
     has_read(reader);
     *data_out = data;
     *bytes_out = bytes;
@@ -552,9 +568,10 @@ int coil_stream_feed_data(coil_stream_reader *reader, const void *data, size_t b
         return coil__fail_plain(COIL_ENOMEM);
     memcpy(space, data, bytes);
     coil__buffer_added(&reader->buffer, bytes);
+    account(reader);
     wake(reader, false);
     if (reader->transport && !reader->paused && unread(reader) > reader->limit &&
-        unread(reader) - reader->limit > reader->limit) {
+        (unread(reader) - reader->limit > reader->limit || coil__loop_over_budget(reader->loop))) {
         reader->paused = true;
         coil_transport_pause_reading(reader->transport);
     }
@@ -602,6 +619,7 @@ static void reader_destroy(void *object)
             coil_transport_close(reader->writer->transport);
     }
     coil__buffer_fini(&reader->buffer);
+    account(reader);
     coil_unref(reader->error);
     coil__unref(&reader->loop->object);
     coil__block_give(reader, sizeof *reader);

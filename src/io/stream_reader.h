@@ -20,6 +20,7 @@ struct coil_stream_reader {
     bool paused; /* the transport, by us: it has fed more than twice the limit */
     bool told;   /* partial or overrun below are set */
     struct coil__buffer buffer;
+    size_t counted;  /* of the buffer's memory, in the loop's budget */
     coil_loop *loop; /* one reference */
     size_t limit;
     coil_stream_writer *writer; /* that lends the transport; NULL: none, or not any more */

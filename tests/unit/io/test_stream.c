@@ -495,6 +495,72 @@ TEST(idle_connection_holds_no_buffer)
     EXPECT_STREAMS(idles());
 }
 
+COIL_ASYNC0(counts_what_readers_hold)
+{
+    int pair[2];
+    coil_stream_reader *reader;
+    coil_stream_writer *writer;
+    const coil_loop *loop = coil_get_running_loop();
+    static char much[200000];
+    char *line;
+    const char *shown;
+    COIL_TRY(unix_pair(pair));
+    COIL_TRY(open_end(pair, &reader, &writer));
+    EXPECT_INT(loop->buffered, 0);
+    EXPECT(write(pair[1], "line\nrest", 9) == 9);
+    COIL_TRY(coil_stream_readline(reader, &line));
+    EXPECT_INT(loop->buffered, COIL__CHUNK_BYTES);
+    coil_task *task = coil_create_task(waits_at(AT_UNTIL, reader, writer));
+    COIL_TRY(coil_sleep(0.01));
+    EXPECT(loop->buffered > 0 && loop->buffered < 1024); /* it waits with the rest */
+    EXPECT(write(pair[1], much, 100000) == 100000);
+    EXPECT(write(pair[1], ";", 1) == 1);
+    EXPECT_INT(coil_await(task, NULL), COIL_EOVERRUN);
+    coil_unref(task);
+    COIL_TRY(coil_stream_peek(reader, 100005, &shown));
+    EXPECT(loop->buffered >= 100005);
+    EXPECT_INT(coil_stream_readexactly(reader, much, 100005), 0);
+    task = coil_create_task(waits_at(AT_READ, reader, writer));
+    COIL_TRY(coil_sleep(0));
+    EXPECT_INT(loop->buffered, 0);
+    coil_sock_close(pair[1]);
+    EXPECT_INT(coil_await(task, NULL), 0);
+    coil_unref(task);
+    release(reader, writer);
+    return 0;
+}
+
+COIL_ASYNC(feeds_over_budget, (size_t, budget), (size_t, expected))
+{
+    int pair[2];
+    coil_stream_reader *reader;
+    coil_stream_writer *writer;
+    static char bytes[1000];
+    coil_loop_set_buffer_budget(NULL, budget);
+    COIL_TRY(unix_pair(pair));
+    COIL_TRY(open_end(pair, &reader, &writer));
+    size_t fed = 0;
+    while (coil_transport_is_reading(coil_stream_transport(writer))) {
+        COIL_TRY(coil_stream_feed_data(reader, bytes, sizeof bytes));
+        fed += sizeof bytes;
+    }
+    EXPECT_INT(fed, expected);
+    EXPECT(coil_get_running_loop()->buffered >= fed);
+    release(reader, writer);
+    coil_sock_close(pair[1]);
+    (void)coil_sleep(0);
+    EXPECT_INT(coil_get_running_loop()->buffered, 0);
+    return 0;
+}
+
+TEST(what_readers_hold_is_in_the_budget)
+{
+    /* A peer that sends faster than it is read costs no less memory than one that does not read. */
+    EXPECT_STREAMS(counts_what_readers_hold());
+    EXPECT_STREAMS(feeds_over_budget(SIZE_MAX, 132000));
+    EXPECT_STREAMS(feeds_over_budget(1, 66000));
+}
+
 /* ---- letting go --------------------------------------------------------------------------------- */
 
 COIL_ASYNC0(drops_an_open_writer)
@@ -665,7 +731,7 @@ TESTS_MAIN(RUN(much_goes_through_an_echo_unchanged), RUN(each_side_can_end_alone
            RUN(reset_reaches_every_await), RUN(writing_to_a_peer_that_is_gone_fails_soon),
            RUN(what_a_peer_sent_before_it_went_is_read), RUN(peer_that_never_reads_costs_no_memory),
            RUN(cancelled_write_is_sent_whole), RUN(cancelled_reads_of_much_lose_nothing),
-           RUN(idle_connection_holds_no_buffer),
+           RUN(idle_connection_holds_no_buffer), RUN(what_readers_hold_is_in_the_budget),
            RUN(writer_that_is_dropped_open_is_closed_and_reported),
            RUN(streams_released_under_a_task_that_waits_end_its_wait),
            RUN(loop_that_ends_gives_everything_back), RUN(what_is_no_socket_is_refused),
