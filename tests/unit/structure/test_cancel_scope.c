@@ -1036,6 +1036,9 @@ COIL_ASYNC0(iterates)
 
 TEST(scope_cannot_stay_open_across_a_yield)
 {
+#ifdef COIL__ASAN
+    SKIP("ASan keeps locals elsewhere: whose stack a scope lies on cannot be told");
+#endif
     /* The consumer would be in it. A timeout may. */
     EXPECT_RUN(iterates(), 0);
     EXPECT_NOTES("1 3");
@@ -1084,6 +1087,9 @@ COIL_ASYNC0(forgets_and_goes_on)
 
 TEST(limit_left_without_exit_is_reported_and_its_timer_goes)
 {
+#ifdef COIL__ASAN
+    SKIP("ASan keeps locals elsewhere, and reports such a limit itself");
+#endif
     /* It lies in memory that is somebody else's by then. */
     EXPECT_RUN_REPORTS(ends_in_a_timeout(), 0, 1);
     EXPECT_INT(reports[COIL_EVENT_SCOPE_LEFT], 1);
