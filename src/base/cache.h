@@ -13,7 +13,7 @@ enum {
     /* Classes are 24, 40, 56... bytes: with its header of 8 such a block of glibc's fills 16s. */
     COIL__CACHE_LEAST = 24,
     COIL__CACHE_STEP = 16,
-    COIL__CACHE_CLASSES = 32,                 /* up to 520 bytes */
+    COIL__CACHE_CLASSES = 41,                 /* up to 664 bytes: an error's record fits */
     COIL__CACHE_BYTES_MAX = 16 * 1024 * 1024, /* kept for each class */
 };
 

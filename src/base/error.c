@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "base/cache.h"
 #include "base/thread.h"
 
 static void error_destroy(void *object);
@@ -134,15 +135,16 @@ static void error_destroy(void *object)
         coil_unref(error->errors[i]);
     coil__free(error->errors);
     coil__free(error->message);
-    coil__free(error);
+    coil__block_give(error, sizeof *error);
 }
 
 /* A record without a message. When there is no memory: the one that says so. */
 static coil_error *error_make(int code)
 {
-    coil_error *error = coil__alloc_zero(sizeof *error);
+    coil_error *error = coil__block_take(sizeof *error);
     if (!error)
         return &no_memory;
+    memset(error, 0, offsetof(coil_error, frames)); /* of these, frame_count are set */
     coil__object_init(&error->object, &error_type);
     error->code = code;
     return error;
@@ -240,7 +242,7 @@ static void copy_facts(coil_error *copy, const coil_error *error)
     copy->detail = error->detail;
     copy->frame_count = error->frame_count;
     copy->frames_lost = error->frames_lost;
-    memcpy(copy->frames, error->frames, sizeof copy->frames);
+    memcpy(copy->frames, error->frames, error->frame_count * sizeof error->frames[0]);
 }
 
 static void copy_story(coil_error *copy, const coil_error *error)

@@ -94,7 +94,6 @@ static int64_t pull(coil_transport *transport, void *buffer, size_t bytes)
         coil__endpoint_settle(endpoint);
     } else if (COIL_UNLIKELY(got < 0 && got != -EAGAIN)) {
         read_failed(endpoint, (int)got);
-        return coil__fail_with((int)got, transport->lost_error);
     }
     return got;
 }

@@ -197,7 +197,7 @@ void coil__transport_pull_start(coil_transport *transport, void (*readable)(void
 
 /* Takes what is there: the number of bytes, 0 at the end (also each further time; the protocol's eof_received is not
  * called), -EAGAIN if there is nothing now, or reading is paused, or the transport is closing; or the code with which
- * the connection failed: connection_lost follows. bytes is not 0. */
+ * the connection failed, without a record: connection_lost follows, and has it. bytes is not 0. */
 int64_t coil__transport_pull(coil_transport *transport, void *buffer, size_t bytes);
 
 /* waiting: readable is to be called, once, when there is something to take: from an entry of the loop, as
