@@ -2,10 +2,11 @@
 
 # The whole suite runs once per backend; COIL_BACKEND picks one by hand. io_uring is forbidden in many
 # places: there its tests are skipped, and say why.
-set(COIL_TEST_BACKENDS epoll poll)
+set(coil_all_backends epoll poll)
 if(coil_with_uring)
-    list(APPEND COIL_TEST_BACKENDS io_uring)
+    list(APPEND coil_all_backends io_uring)
 endif()
+set(COIL_TEST_BACKENDS "${coil_all_backends}" CACHE STRING "The backends that the suite runs on (a list)")
 add_executable(coil_backend_probe ${PROJECT_SOURCE_DIR}/tests/backend_probe.c)
 set_target_properties(coil_backend_probe PROPERTIES
     OUTPUT_NAME backend_probe

@@ -8,7 +8,8 @@
  *
  * A command that ends with 0 is done; the supervisor ends when all are, or have been given up.
  *
- * Tests do not run it: tests/build/supervisor does. */
+ * Tests do not run it: tests/build/supervisor does.
+ * Not explored: a virtual clock knows nothing of children. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

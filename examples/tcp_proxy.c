@@ -45,6 +45,19 @@ COIL_ASYNC(pass, (coil_stream_reader *, from), (coil_stream_writer *, to),
     return coil_stream_write_eof(to);
 }
 
+/* Both ways, until both have ended; a failure on one ends the other, too. */
+static int pass_both(coil_stream_reader *reader, coil_stream_writer *writer,
+                     coil_stream_reader *there_reader, coil_stream_writer *there_writer,
+                     struct session *session)
+{
+    coil_task_group ways;
+    COIL_TRY(coil_task_group_enter(&ways));
+    int rc = coil_task_group_spawn(&ways, pass(reader, there_writer, session));
+    if (rc == 0)
+        rc = coil_task_group_spawn(&ways, pass(there_reader, writer, session));
+    return coil_task_group_exit(&ways, rc);
+}
+
 COIL_ASYNC(proxy, (coil_stream_reader *, reader), (coil_stream_writer *, writer), (void *, arg))
 {
     const struct target *target = arg;
@@ -54,8 +67,7 @@ COIL_ASYNC(proxy, (coil_stream_reader *, reader), (coil_stream_writer *, writer)
     COIL_TRY(coil_open_connection(target->host, target->port, NULL, &there_reader, &there_writer));
     int rc = coil_timeout_enter(&session.idle, IDLE_SECONDS);
     if (rc == 0) {
-        rc = coil_gather(NULL, pass(reader, there_writer, &session),
-                         pass(there_reader, writer, &session));
+        rc = pass_both(reader, writer, there_reader, there_writer, &session);
         rc = coil_timeout_exit(&session.idle, rc);
     }
     if (rc < 0)
