@@ -309,7 +309,7 @@ TEST(impossible_delays_are_refused)
 
 COIL_ASYNC0(is_disturbed)
 {
-    struct two two;
+    static struct two two; /* told of the loss after we have returned */
     coil_testing_link link = COIL_TESTING_LINK_INIT;
     link.room = 4;
     link.delay_max = 1;
