@@ -269,7 +269,8 @@ static int64_t fill(struct tls_transport *self, char *buffer, size_t bytes)
     return filled > 0 ? (int64_t)filled : got;
 }
 
-/* Hands what is there to a protocol that is pushed to. False when there is no more for now. */
+/* Hands what is there to a protocol that is pushed to. False: nothing was, or the connection is ending; the next event
+ * from below brings more. */
 static bool push_once(struct tls_transport *self)
 {
     char small[4096];
