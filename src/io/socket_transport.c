@@ -115,15 +115,6 @@ static int64_t flow_write(struct coil__socket_transport *self, const struct iove
     return backend->ops->flow_write(backend, &self->endpoint.flow, parts, count);
 }
 
-/* Forgets what is kept, without telling the protocol. */
-static void drop_kept(struct coil__socket_transport *self, int code)
-{
-    coil_transport *transport = &self->endpoint.base;
-    size_t freed = coil__write_queue_drop(&self->queue, code);
-    coil__loop_buffered(transport->loop, -(ptrdiff_t)freed);
-    transport->kept = 0;
-}
-
 static void stop_waiting(struct coil__socket_transport *self)
 {
     if (self->sent_wait) {
@@ -139,29 +130,6 @@ static void write_failed(struct coil__socket_transport *self, int code)
 }
 
 /* Keeps what could not be sent of a write: `sent` bytes have been. */
-static int keep(struct coil__socket_transport *self, const struct iovec *parts, int count,
-                size_t total, size_t sent, struct coil__lent_write *lent)
-{
-    coil_transport *transport = &self->endpoint.base;
-    size_t kept = transport->kept + total - sent;
-    if (lent && (kept > transport->high || coil__loop_over_budget(transport->loop))) {
-        lent->piece.data += sent;
-        lent->piece.bytes -= sent;
-        coil__write_queue_lend(&self->queue, lent);
-        coil__transport_kept(transport, kept, 0);
-        /* pause_writing may have aborted it, and let go of what was lent. */
-        return transport->flags & COIL__TRANSPORT_LOSING ? 0 : 1;
-    }
-    ptrdiff_t grown = coil__write_queue_copy(&self->queue, parts, count, sent);
-    if (grown < 0) {
-        if (sent > 0) /* half a message must not be followed by another */
-            coil__transport_fatal(transport, COIL_ENOMEM, NULL);
-        return (int)grown;
-    }
-    coil__transport_kept(transport, kept, grown);
-    return 0;
-}
-
 int coil__socket_transport_write(coil_transport *transport, const struct iovec *parts, int count,
                                  size_t total, struct coil__lent_write *lent)
 {
@@ -178,20 +146,12 @@ int coil__socket_transport_write(coil_transport *transport, const struct iovec *
         if (sent < 0)
             sent = 0;
     }
-    return keep(self, parts, count, total, (size_t)sent, lent);
+    return coil__transport_keep(transport, &self->queue, parts, count, total, (size_t)sent, lent);
 }
 
 int coil__socket_transport_withdraw(coil_transport *transport, struct coil__lent_write *lent)
 {
-    struct coil__socket_transport *self = of(transport);
-    ptrdiff_t grown = coil__write_queue_withdraw(&self->queue, lent);
-    if (grown >= 0) {
-        coil__loop_buffered(transport->loop, grown);
-        return 0;
-    }
-    lent->done = NULL; /* not told: it is the one that asks */
-    coil__transport_fatal(transport, (int)grown, NULL);
-    return (int)grown;
+    return coil__transport_take_back(transport, &of(transport)->queue, lent);
 }
 
 /* Sends what it can: 0, or the code of a failure. */
@@ -307,7 +267,7 @@ void coil__socket_transport_close(coil_transport *transport)
 void coil__socket_transport_abort(coil_transport *transport, int code)
 {
     struct coil__socket_transport *self = of(transport);
-    drop_kept(self, code);
+    coil__transport_drop_kept(transport, &self->queue, code);
     coil__transport_lose(transport, code);
     coil__endpoint_settle(&self->endpoint);
 }
@@ -315,7 +275,7 @@ void coil__socket_transport_abort(coil_transport *transport, int code)
 void coil__socket_transport_lost(coil_transport *transport)
 {
     struct coil__socket_transport *self = of(transport);
-    drop_kept(self, transport->lost_code);
+    coil__transport_drop_kept(transport, &self->queue, transport->lost_code);
     coil__endpoint_lost(transport);
     stop_waiting(self);
 }

@@ -431,15 +431,7 @@ static int write_parts(coil_transport *transport, const struct iovec *parts, int
 
 static int withdraw(coil_transport *transport, struct coil__lent_write *lent)
 {
-    struct tls_transport *self = of(transport);
-    ptrdiff_t grown = coil__write_queue_withdraw(&self->queue, lent);
-    if (grown >= 0) {
-        coil__loop_buffered(transport->loop, grown);
-        return 0;
-    }
-    lent->done = NULL; /* not told: it is the one that asks */
-    coil__transport_fatal(transport, (int)grown, NULL);
-    return (int)grown;
+    return coil__transport_take_back(transport, &of(transport)->queue, lent);
 }
 
 /* ---- states --------------------------------------------------------------------------------------- */
@@ -564,21 +556,13 @@ static void close_tls(coil_transport *transport)
         settle(self);
 }
 
-static void drop_kept(struct tls_transport *self, int code)
-{
-    size_t freed = coil__write_queue_drop(&self->queue, code);
-    if (self->base.loop)
-        coil__loop_buffered(self->base.loop, -(ptrdiff_t)freed);
-    self->base.kept = 0;
-}
-
 /* The lower one is aborted first, so that its connection_lost, which comes to us, finds all done. */
 static void abort_tls(coil_transport *transport, int code)
 {
     struct tls_transport *self = of(transport);
     self->state = OVER;
     lift_limit(self);
-    drop_kept(self, code);
+    coil__transport_drop_kept(transport, &self->queue, code);
     coil__transport_lose(transport, code);
     if (self->lower)
         coil_transport_abort(self->lower);
@@ -589,7 +573,7 @@ static void tls_lost(coil_transport *transport)
     struct tls_transport *self = of(transport);
     self->state = OVER;
     lift_limit(self);
-    drop_kept(self, transport->lost_code);
+    coil__transport_drop_kept(transport, &self->queue, transport->lost_code);
     /* A loop that is being closed ends the lower one by itself. */
     if (self->lower && !transport->loop->closed)
         coil_transport_abort(self->lower);

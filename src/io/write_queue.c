@@ -157,3 +157,48 @@ size_t coil__write_queue_drop(struct coil__write_queue *queue, int code)
         freed += let_go(queue, code);
     return freed;
 }
+
+/* ---- of a transport -------------------------------------------------------------------------------- */
+
+int coil__transport_keep(coil_transport *transport, struct coil__write_queue *queue,
+                         const struct iovec *parts, int count, size_t total, size_t sent,
+                         struct coil__lent_write *lent)
+{
+    size_t kept = transport->kept + total - sent;
+    if (lent && (kept > transport->high || coil__loop_over_budget(transport->loop))) {
+        lent->piece.data += sent;
+        lent->piece.bytes -= sent;
+        coil__write_queue_lend(queue, lent);
+        coil__transport_kept(transport, kept, 0);
+        /* pause_writing may have aborted it, and let go of what was lent. */
+        return transport->flags & COIL__TRANSPORT_LOSING ? 0 : 1;
+    }
+    ptrdiff_t grown = coil__write_queue_copy(queue, parts, count, sent);
+    if (grown < 0) {
+        if (sent > 0) /* half a message must not be followed by another */
+            coil__transport_fatal(transport, COIL_ENOMEM, NULL);
+        return (int)grown;
+    }
+    coil__transport_kept(transport, kept, grown);
+    return 0;
+}
+
+int coil__transport_take_back(coil_transport *transport, struct coil__write_queue *queue,
+                              struct coil__lent_write *lent)
+{
+    ptrdiff_t grown = coil__write_queue_withdraw(queue, lent);
+    if (grown >= 0) {
+        coil__loop_buffered(transport->loop, grown);
+        return 0;
+    }
+    lent->done = NULL; /* not told: it is the one that asks */
+    coil__transport_fatal(transport, (int)grown, NULL);
+    return (int)grown;
+}
+
+void coil__transport_drop_kept(coil_transport *transport, struct coil__write_queue *queue, int code)
+{
+    size_t freed = coil__write_queue_drop(queue, code);
+    coil__loop_buffered(transport->loop, -(ptrdiff_t)freed);
+    transport->kept = 0;
+}

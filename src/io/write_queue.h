@@ -39,4 +39,20 @@ size_t coil__write_queue_sent(struct coil__write_queue *queue, size_t bytes);
 /* Lets go of everything; lenders are told the code. Returns as coil__write_queue_sent. */
 size_t coil__write_queue_drop(struct coil__write_queue *queue, int code);
 
+/* ---- the queue of a transport, which counts what is kept and asks for less when it is too much ---- */
+
+/* Keeps what is left of a write after `sent` of its `total` bytes: copied, or, above the high-water mark, lent. Returns
+ * as the write operation of a transport does. */
+int coil__transport_keep(coil_transport *transport, struct coil__write_queue *queue,
+                         const struct iovec *parts, int count, size_t total, size_t sent,
+                         struct coil__lent_write *lent);
+
+/* As coil__transport_withdraw. */
+int coil__transport_take_back(coil_transport *transport, struct coil__write_queue *queue,
+                              struct coil__lent_write *lent);
+
+/* Forgets what is kept, without telling the protocol. */
+void coil__transport_drop_kept(coil_transport *transport, struct coil__write_queue *queue,
+                               int code);
+
 #endif

@@ -368,28 +368,6 @@ static void reading(coil_transport *transport)
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 
-static int keep(struct end *self, const struct iovec *parts, int count, size_t total, size_t sent,
-                struct coil__lent_write *lent)
-{
-    coil_transport *transport = &self->base;
-    size_t kept = transport->kept + total - sent;
-    if (lent && (kept > transport->high || coil__loop_over_budget(transport->loop))) {
-        lent->piece.data += sent;
-        lent->piece.bytes -= sent;
-        coil__write_queue_lend(&self->queue, lent);
-        coil__transport_kept(transport, kept, 0);
-        return transport->flags & COIL__TRANSPORT_LOSING ? 0 : 1;
-    }
-    ptrdiff_t grown = coil__write_queue_copy(&self->queue, parts, count, sent);
-    if (grown < 0) {
-        if (sent > 0)
-            coil__transport_fatal(transport, (int)grown, NULL);
-        return (int)grown;
-    }
-    coil__transport_kept(transport, kept, grown);
-    return 0;
-}
-
 static int write_parts(coil_transport *transport, const struct iovec *parts, int count,
                        size_t total, struct coil__lent_write *lent)
 {
@@ -406,20 +384,14 @@ static int write_parts(coil_transport *transport, const struct iovec *parts, int
         if ((size_t)sent < parts[i].iov_len)
             break;
     }
-    return done < total ? keep(self, parts, count, total, done, lent) : 0;
+    return done < total
+               ? coil__transport_keep(transport, &self->queue, parts, count, total, done, lent)
+               : 0;
 }
 
 static int withdraw(coil_transport *transport, struct coil__lent_write *lent)
 {
-    struct end *self = of(transport);
-    ptrdiff_t grown = coil__write_queue_withdraw(&self->queue, lent);
-    if (grown >= 0) {
-        coil__loop_buffered(transport->loop, grown);
-        return 0;
-    }
-    lent->done = NULL; /* not told: it is the one that asks */
-    coil__transport_fatal(transport, (int)grown, NULL);
-    return (int)grown;
+    return coil__transport_take_back(transport, &of(transport)->queue, lent);
 }
 
 static void write_ready(struct end *self)
@@ -489,17 +461,10 @@ static void close_end(coil_transport *transport)
     coil__transport_lose(transport, 0);
 }
 
-static void drop_kept(struct end *self, int code)
-{
-    size_t freed = coil__write_queue_drop(&self->queue, code);
-    coil__loop_buffered(self->base.loop, -(ptrdiff_t)freed);
-    self->base.kept = 0;
-}
-
 static void abort_end(coil_transport *transport, int code)
 {
     struct end *self = of(transport);
-    drop_kept(self, code);
+    coil__transport_drop_kept(transport, &self->queue, code);
     if (self->peer && !self->end_sent && !is_cut(self)) {
         self->end_sent = true;
         send_reset(self->peer);
@@ -510,7 +475,7 @@ static void abort_end(coil_transport *transport, int code)
 static void end_lost(coil_transport *transport)
 {
     struct end *self = of(transport);
-    drop_kept(self, transport->lost_code);
+    coil__transport_drop_kept(transport, &self->queue, transport->lost_code);
     if (self->timer) {
         coil_handle_cancel(self->timer);
         coil_unref(self->timer);
